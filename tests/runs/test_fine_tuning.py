@@ -19,11 +19,13 @@ from pellucid import (
     CrossEntropy,
     Dense,
     Dropout,
+    Exp,
     FileError,
     Flatten,
     Frozen,
     GlobalAveragePool2D,
     Graph,
+    LogSquaredError,
     MeanSquaredError,
     Model,
     Node,
@@ -237,10 +239,75 @@ def test_the_last_dense_gets_other_units(kind):
     assert start.network(3) == network
 
 
+def write_costs(path, values=np.exp):
+    """Write a table with one column and a target ``cost`` from its number."""
+    x = np.linspace(0, 6, 60)
+    path.write_text("x,cost\n" + "".join(f"{a:.4f},{b:.6f}\n" for a, b in zip(x, values(x), strict=True)))
+
+
+def test_the_network_that_is_taken_over_decides_whether_logarithms_are_learned(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_costs(tmp_path / "skewed.csv")
+    write_costs(tmp_path / "even.csv", lambda x: 1e6 + 1000 * np.linspace(-1, 1, len(x)))
+    write_costs(tmp_path / "negative.csv", lambda x: x - 1)
+    common = ("--target", "cost", "--hidden", "4", "--epochs", 1)
+    assert "the logarithms of cost are learned" in cli("train", "skewed.csv", *common, "--out", "logs")
+    assert "logarithms" not in cli("train", "even.csv", *common, "--out", "plain")
+    second = ("--target", "cost", "--epochs", 1)
+    out = cli("train", "skewed.csv", *second, "--from", "plain", "--out", "to_plain")
+    assert "logarithms" not in out
+    model, _ = open_run("to_plain")
+    costs = load_data(open_run("to_plain")[1], None, None, model).train.y
+    assert isinstance(model.loss, MeanSquaredError)
+    assert model.loss.unit == pytest.approx(costs.std())
+    out = cli("train", "even.csv", *second, "--from", "logs", "--out", "to_logs")
+    assert "scale     the logarithms of cost are learned, as logs does" in out
+    model, _ = open_run("to_logs")
+    costs = load_data(open_run("to_logs")[1], None, None, model).train.y
+    assert isinstance(model.loss, LogSquaredError)
+    assert model.loss.unit == pytest.approx(np.log(costs).std())
+    out = cli("train", "negative.csv", *second, "--from", "logs", code=2)
+    assert "a target has values down to -1, which have none" in out
+    out = cli("train", "even.csv", *second, "--from", "logs", "--no-logarithm", code=2)
+    assert "--no-logarithm: logs has learned the logarithms of its target" in out
+
+
+def test_several_targets_keep_their_units_or_get_new_ones(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = np.linspace(-1, 1, 60)
+    columns = {"a": x, "b": x**2, "p": 100 + 10 * x, "q": 5 - x, "r": x**3, "c": np.where(x > 0, 1, 0)}
+    cells = np.column_stack(list(columns.values())).tolist()
+    (tmp_path / "t.csv").write_text("\n".join([",".join(columns), *(",".join(f"{v:.4f}" for v in row) for row in cells)]))
+
+    def options(*targets):
+        ignored = [word for name in "pqrc" if name not in targets for word in ("--ignore", name)]
+        return ("t.csv", "--target", ",".join(targets), *ignored, "--epochs", 1)
+
+    cli("train", *options("p", "q"), "--hidden", "4", "--out", "two")
+    first = Model.load("two/model.pellucid")
+    out = cli("train", *options("p", "q"), "--from", "two", "--out", "same")
+    assert "new:" not in out
+    assert Model.load("same/model.pellucid").network == first.network
+    out = cli("train", *options("p", "q", "r"), "--from", "two", "--out", "three")
+    assert "for 3 numbers" in out
+    rescale = Model.load("three/model.pellucid").network.layers[-1]
+    assert rescale.scale[:2] == first.network.layers[-1].scale
+    assert "for one number" in cli("train", *options("r"), "--from", "two", "--out", "one")
+    out = cli("train", *options("c"), "--from", "two", "--out", "classes")
+    assert "for 2 classes" in out
+    model = Model.load("classes/model.pellucid")
+    assert isinstance(model.network.layers[-1], Softmax)
+    assert not any(isinstance(layer, Rescale) for layer in model.network.layers)
+    assert "for one number" in cli("train", *options("r"), "--from", "classes", "--out", "number")
+
+
 def test_numbers_become_classes():
     start = start_of(Sequential(Flatten(), Dense(4), Dense(1), Rescale(3.0, 2.0)), MeanSquaredError())
     assert start.network(1) == start.model.network
     assert start.network(3) == Sequential(Flatten(), Dense(4), Dense(3), Softmax())
+    start = start_of(Sequential(Flatten(), Dense(2), Rescale((3.0, 1.0), (2.0, 0.0)), Exp()), LogSquaredError())
+    assert start.network(2) == start.model.network
+    assert start.network(3) == Sequential(Flatten(), Dense(3), Softmax())
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from pellucid.data.sources.user_data import ReadOptions
 from pellucid.data.tables.columns import VALUE, Column, TableStage
 from pellucid.data.text import Tokenizer, Tokens
 from pellucid.errors import ConfigError, ShapeError
-from pellucid.layers import Dense, Exp, Layer, Rescale, Softmax
+from pellucid.layers import Dense, Layer, Softmax
 from pellucid.model.model import Model
 from pellucid.model.several import refuse_several
 from pellucid.model.summary import rows_of
@@ -25,6 +26,7 @@ from pellucid.optim import Adam
 from pellucid.runs.folder import open_run
 from pellucid.runs.presets import PRESETS
 from pellucid.runs.recipe import Recipe
+from pellucid.runs.task import has_unit, with_softmax
 from pellucid.training.options import FitOptions
 
 WINDOWS, LINES = "text in windows", "lines of text"
@@ -73,17 +75,20 @@ class Start:
         return None if self.tokenizer is None else self.model.input_shape[0]
 
     def network(self, outputs: int) -> Composite:
-        """Return the network with this number of outputs: of classes, or 1 for a regression."""
+        """Return the network with this number of outputs: classes or targets.
+
+        The network of a regression keeps its unit for as many targets; the task replaces it where these are classes.
+        """
         network = self.model.network
         whole = network if isinstance(network, Composite) else Sequential(network)
         if len(self.model.output_shape) > 1:  # of a forecast or an image: the task checks the shape
             return whole
-        regression = isinstance(trailing_layers(whole)[-1], (Rescale, Exp))
-        if regression and outputs > 1:  # its numbers become classes
-            body = without_last_layer(whole)
-            whole = Sequential(*(body.layers if isinstance(body, Sequential) else [body]), Softmax())
-        elif self.model.output_shape == (outputs,):
+        if self.model.output_shape == (outputs,):
             return whole
+        whole = with_softmax(whole) if has_unit(whole) else whole
+        if outputs == 1 and isinstance(trailing_layers(whole)[-1], Softmax):  # of one number there are no shares
+            body = without_last_layer(whole)
+            whole = body if isinstance(body, Composite) else Sequential(body)
         changed = _with_units(whole, outputs)
         if not isinstance(changed, Composite):
             raise ConfigError(
@@ -172,7 +177,7 @@ class Start:
         line = f"from      {self.path}: {len(taken)} of {total} arrays of parameters and statistics"
         if not new:
             return line
-        return f"{line}; new: {new[0]}, for {'one number' if classes is None else f'{len(classes)} classes'}"
+        return f"{line}; new: {new[0]}, for {_outputs(model, classes)}"
 
     def record(self) -> dict[str, Any]:
         """Return what config.json stores: the path, and a digest of the parameters and running statistics."""
@@ -180,6 +185,13 @@ class Start:
         for vector in (self.model.state.parameters, self.model.state.statistics):
             sha.update(vector.tobytes())
         return {"requested": os.path.abspath(self.path), "sha256": sha.hexdigest()}
+
+
+def _outputs(model: Model, classes: Sequence[str] | None) -> str:
+    """Return the outputs of a model in words."""
+    if classes is not None:
+        return f"{len(classes)} classes"
+    return "one number" if model.output_shape == (1,) else f"{math.prod(model.output_shape)} numbers"
 
 
 def _kind_of_text(stage: Any) -> str:

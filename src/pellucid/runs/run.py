@@ -45,7 +45,7 @@ from pellucid.runs.rate_changes import format_rate_changes
 from pellucid.runs.recipe import Recipe
 from pellucid.runs.samples import TextSamples
 from pellucid.runs.targets import scores_by_target, several_targets
-from pellucid.runs.task import MEAN_IOU, Task
+from pellucid.runs.task import MEAN_IOU, Task, settle_scale
 from pellucid.training import Checkpoint, Control, Event, History, StepEvent, blas, ranks
 from pellucid.training.checkpoint import checkpoint_files
 from pellucid.training.options import BATCH_SIZE
@@ -253,6 +253,8 @@ def prepare(
         _check_unchanged(earlier, splits, start)
     recipe = plan.recipe_for(train_set)
     task = Task.of(recipe, train_set, settings.model)
+    asked = None if settings.reading is None else settings.reading.logarithm
+    settle_scale(splits, task, asked, settings.from_run or settings.model)
     taken = ""
 
     def new_model(recipe: Recipe) -> Model:
