@@ -257,3 +257,21 @@ def test_the_tags_say_what_the_estimators_take():
         assert not kind(standardize=False).__sklearn_tags__().input_tags.allow_nan
         images = kind(image_shape=(2, 2)).__sklearn_tags__().input_tags
         assert (images.allow_nan, images.sparse) == (False, False)
+
+
+def test_frames_without_names_have_the_columns_of_arrays():
+    random = np.random.default_rng(3)
+    x = np.column_stack([random.integers(0, 4, N) * 10, random.normal(size=N)]).astype(float)
+    y = np.where(x[:, 0] > 10, "yes", "no")
+    named = pandas.DataFrame(x, columns=["level", "n"])
+    of_array = NetworkClassifier(recipe="plain", random_state=0, epochs=2).fit(x, y)
+    with pytest.warns(UserWarning, match="X has feature names, but NetworkClassifier was fitted without feature names"):
+        predicted = of_array.predict_proba(named)
+    np.testing.assert_array_equal(predicted, of_array.predict_proba(x))
+    for chosen in ([0], [True, False]):
+        kwargs = {"recipe": "plain", "random_state": 0, "epochs": 2, "categorical_features": chosen}
+        estimators = [NetworkClassifier(**kwargs).fit(data, y) for data in (x, pandas.DataFrame(x), named)]
+        assert estimators[0].columns_[0] == Column("x0", ("0", "10", "20", "30"))
+        assert estimators[1].columns_ == estimators[0].columns_
+        assert estimators[2].columns_[0] == Column("level", ("0", "10", "20", "30"))
+        np.testing.assert_array_equal(estimators[1].predict_proba(pandas.DataFrame(x)), estimators[0].predict_proba(x))

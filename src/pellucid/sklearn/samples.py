@@ -48,7 +48,7 @@ class SampleEncoding:
                 raise ConfigError(f"{owner}(categorical_features=…): a sparse matrix has no categories; use a dense array")
             return cls((), (), from_dtype, sparse=features)
         if is_frame(x):
-            table = Frame(x, chosen, from_dtype=from_dtype)
+            table = Frame(x, chosen, known, from_dtype=from_dtype)
             contents, _ = scan_columns(table)
             columns, left_out = choose_columns(table, list(contents.values()))
             if left_out:
@@ -81,7 +81,8 @@ class SampleEncoding:
             matrix = SparseMatrix.of(x, "X")
             return matrix if self.sparse else self.encode(matrix.toarray(), names)
         if is_frame(x):
-            return encode_rows(Frame(x, self._categorical, from_dtype=False), self.columns)
+            frame = Frame(x, self._categorical, _names(x.shape[1], names), from_dtype=False)
+            return encode_rows(frame, self.columns)
         if self.sparse or (self.of_numbers and len(self.columns) == x.shape[1]):
             return x
         known = _names(x.shape[1], names)
@@ -94,7 +95,7 @@ class SampleEncoding:
 
 
 def _names(features: int, names: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the names of the features: x0, x1, … if they have none."""
+    """Return the names of the features: x0, x1, … if they have none, as in scikit-learn, where only text is a name."""
     return tuple(f"x{i}" for i in range(features)) if names is None else tuple(map(str, names))
 
 
