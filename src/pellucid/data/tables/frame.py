@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.memory import Array
+from pellucid.data.sparse import SparseMatrix
 from pellucid.data.tables.csv_file import BLOCK_ROWS, Cells, RowBlock
 from pellucid.errors import DataError
 
 
 def is_frame(source: Any) -> bool:
     """Return whether this is a data frame, such as one of pandas, Polars or PyArrow: an object with named columns."""
-    return hasattr(source, "columns") and hasattr(source, "__getitem__")
+    return hasattr(source, "columns") and hasattr(source, "__getitem__") and not isinstance(source, SparseMatrix)
 
 
 def frame_names(frame: Any) -> tuple[str, ...]:
