@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -275,3 +277,13 @@ def test_frames_without_names_have_the_columns_of_arrays():
         assert estimators[1].columns_ == estimators[0].columns_
         assert estimators[2].columns_[0] == Column("level", ("0", "10", "20", "30"))
         np.testing.assert_array_equal(estimators[1].predict_proba(pandas.DataFrame(x)), estimators[0].predict_proba(x))
+
+
+def test_categories_that_are_numbers_are_predicted_without_a_warning():
+    regions = np.arange(N) % 12 + 1
+    x = np.column_stack([np.linspace(0, 1, N), regions])
+    estimator = NetworkClassifier(recipe="plain", random_state=0, epochs=1, categorical_features=[1]).fit(x, regions > 6)
+    assert estimator.columns_[1].coded
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        estimator.predict(x)

@@ -20,7 +20,7 @@ from pellucid.data.row_file import RowFile
 from pellucid.data.tables.column_types import TASKS, ColumnContent, choose_columns, choose_task, scan_columns
 from pellucid.data.tables.columns import MISSING, VALUE, Column, TableStage
 from pellucid.data.tables.csv_file import CSVFile
-from pellucid.data.tables.encoding import RowEncoder, Table
+from pellucid.data.tables.encoding import RowEncoder, Table, class_name
 from pellucid.data.tables.frame import ArrayTable, Frame, frame_names, is_frame
 from pellucid.data.tables.target_scale import skewness, suits_logarithms
 from pellucid.errors import ConfigError, DataError, did_you_mean, warn_user
@@ -257,9 +257,10 @@ def read_rows(
 def rows_for(x: Any, stage: TableStage) -> Any:
     """Return x as the rows that a model with this input stage reads.
 
-    The columns of a data frame are found by name. An array (n, columns) holds the columns of the table in their order; where
-    each column is one value, and for any other array, x is returned as it is. Raises DataError and ConfigError for values that
-    the model cannot use.
+    The columns of a data frame are found by name. An array (n, columns) holds the columns of the table in their order; an array
+    of numbers where each column is one value, and any other array, holds the rows already and is returned as it is. Its values
+    in a coded column are codes: other numbers raise DataError, and numbers that are categories, too, give a warning. Raises
+    DataError and ConfigError for values that the model cannot use.
     """
     names = tuple(column.name for column in stage.columns)
     if is_frame(x):
@@ -268,9 +269,32 @@ def rows_for(x: Any, stage: TableStage) -> Any:
         return _joined(RowEncoder(open_for(x, stage), stage.columns, missing=stage.missing))
     array = x if isinstance(x, np.ndarray) else np.asarray(x)
     of_numbers = array.dtype.kind in "biuf" and len(stage.middle) == len(stage.columns)
-    if array.ndim != 2 or array.shape[1] != len(stage.columns) or of_numbers:
+    if array.ndim != 2 or array.shape[1] != len(stage.columns):
+        return x
+    if of_numbers:
+        _check_codes(array, stage.columns)
         return x
     return _joined(RowEncoder(ArrayTable(array, names, _categorical(stage.columns)), stage.columns, missing=stage.missing))
+
+
+def _check_codes(x: Array, columns: Sequence[Column]) -> None:
+    """Check that an array of rows (n, columns) has codes in the columns that are coded, and no categories.
+
+    Raises DataError for a number that is no code. Warns where the numbers of a column are all codes and all categories.
+    """
+    cure = "for categories, pass a data frame with the names of the columns, or an array of objects, x.astype(object)"
+    for i, column in enumerate(columns):
+        if not column.coded:
+            continue
+        (count,) = column.kinds
+        values = np.asarray(x[:, i], np.float64)
+        known = values[~np.isnan(values)]
+        wrong = ~((known >= 0) & (known < count) & (known == np.floor(known)))
+        what = f"x: an array of numbers has codes from 0 to {int(count) - 1} in the column {column.name}"
+        if wrong.any():
+            raise DataError(f"{what}, got {known[wrong][0]:g}: {cure}")
+        if len(known) and {class_name(value) for value in np.unique(known).tolist()} <= set(column.categories or ()):
+            warn_user(f"{what}; the numbers in it are read as codes, and are the names of categories, too: {cure}")
 
 
 def _joined(encoder: RowEncoder) -> Array:
