@@ -41,6 +41,7 @@ from pellucid.cli import application
 from pellucid.core.config import from_json
 from pellucid.data import Dataset
 from pellucid.data.sources.user_data import ReadOptions
+from pellucid.errors import DataWarning
 from pellucid.runs.fine_tuning import Start
 from pellucid.runs.folder import load_data, open_run
 from pellucid.runs.plan import RunPlan, RunSettings
@@ -188,6 +189,23 @@ def test_missing_values_of_a_new_table_are_treated_as_for_the_model(tmp_path, mo
     assert Model.load("again/model.pellucid").input_stage.missing == "mean"
     assert "use --missing mean, or drop" in cli(*second, "--from", "mean", "--missing", "value", code=2)
     assert "use --missing value, or drop" in cli(*second, "--from", "strict", "--missing", "mean", code=2)
+
+
+def test_what_a_new_table_lacks_for_the_model_is_reported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, kinds, gap in (("old", "uvw", "0"), ("new", "uvxx", "")):
+        rows = [f"{gap if i < 5 else i / 7},{kinds[i % len(kinds)]},{i * 0.3}" for i in range(60)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["a,kind,price", *rows]))
+    cli("train", "old.csv", "--target", "price", "--hidden", "4", "--epochs", 1, "--out", "first")
+    columns = Model.load("first/model.pellucid").input_stage.columns
+    with pytest.warns(DataWarning) as caught:
+        found = data.read_csv("new.csv", "price", columns=columns)
+    messages = [str(warning.message) for warning in caught]
+    assert any("kind: 30 rows have unknown categories ('x')" in message for message in messages)
+    assert any("values are missing in a (5 of 60), which had none in training" in message for message in messages)
+    assert "missing   a (5 of 60)" in found.origin.notes
+    out = cli("train", "new.csv", "--target", "price", "--ignore", "a", "--from", "first", "--epochs", 1, code=2)
+    assert "new.csv: a is ignored, and a column that the model reads" in out
 
 
 HEADS = {

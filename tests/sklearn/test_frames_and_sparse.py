@@ -287,3 +287,16 @@ def test_categories_that_are_numbers_are_predicted_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         estimator.predict(x)
+
+
+@pytest.mark.parametrize("as_given", [np.asarray, lambda x: pandas.DataFrame(x, columns=["x0", "x1"])])
+def test_missing_values_in_columns_that_had_none_give_a_warning(as_given):
+    x = np.random.default_rng(4).normal(size=(N, 2))
+    estimator = NetworkClassifier(recipe="plain", random_state=0, epochs=1).fit(as_given(x), x[:, 0] > 0)
+    gaps = x.copy()
+    gaps[:3, 1] = np.nan
+    message = rf"values are missing in x1 \(3 of {N}\), which had none in training: the median takes their place"
+    with pytest.warns(DataWarning, match=message):
+        estimator.predict(as_given(gaps))
+    with pytest.warns(DataWarning, match=message):
+        estimator.model_.predict(pandas.DataFrame(gaps, columns=["x0", "x1"]))

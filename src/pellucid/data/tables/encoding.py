@@ -62,7 +62,7 @@ class RowEncoder:
         missing: str = VALUE,
     ):
         self.table, self.columns, self.targets = table, tuple(columns), tuple(targets)
-        self.width, self._missing = sum(column.width for column in columns), missing
+        self.width, self.missing = sum(column.width for column in columns), missing
         self.unknown: dict[str, Counter[str]] = {}
         self.gaps: Counter[str] = Counter()
         needed = [column.name for column in (*columns, *targets)]
@@ -124,7 +124,7 @@ class RowEncoder:
         index, lower = self._codes[column.name]
         assert column.categories is not None
         plain, decimal_comma = self._plain_codes[column.name], self.table.decimal_comma
-        count, own = len(column.categories), self._missing == VALUE
+        count, own = len(column.categories), self.missing == VALUE
         found, texts = {}, texts_of(cells)
         for cell in dict.fromkeys(texts):
             text = cell.strip()

@@ -8,6 +8,7 @@ or with dates, is read once more. The decisions are recorded in the ``origin`` o
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,8 +91,11 @@ def read_csv(
     targets = tuple(Column(one.name, decimal=None if classes else one.decimal) for one in target_contents)
     kept = [content for name, content in contents.items() if name not in ignored]
     left_out = list[str]()
-    for name in (column.name for column in columns or () if column.name in names):
-        raise ConfigError(f"{file.path}: {name} is a target, and a column that the model reads: choose another target")
+    for name in (column.name for column in columns or ()):
+        if name in names:
+            raise ConfigError(f"{file.path}: {name} is a target, and a column that the model reads: choose another target")
+        if name in ignored:
+            raise ConfigError(f"{file.path}: {name} is ignored, and a column that the model reads: it cannot be left out")
     of_model = columns is not None
     if columns is None:
         columns, left_out = choose_columns(file, kept, missing)
@@ -123,8 +127,12 @@ def read_csv(
                 f"{file.path}: every row has a missing value ({_counted(gaps)}): use missing='value' (--missing value)"
             )
         values, labels = rows.array(), _targets(of_targets, targets, classes)
+    if of_model:
+        _warn_of_unknown(file, encoder)
+        _warn_of_gaps(file, encoder, n)
     notes = [*columns_notes(columns, kept, left_out, ignored), *task_notes]
-    inputs = [content for content in gaps if content.name in used]
+    with_median = encoder.gaps if missing == VALUE else ()
+    inputs = [content for content in gaps if content.name in used and content.name not in with_median]
     if gaps:
         treated = f"; {_TREATED[missing]}" if missing in _TREATED and inputs else ""
         notes.append(f"missing   {_counted(gaps)}{treated}")
@@ -197,9 +205,14 @@ def encode_table(table: Table, missing: str = VALUE) -> tuple[Array, tuple[Colum
 
 
 def encode_rows(table: Table, columns: Sequence[Column], missing: str = VALUE) -> Array:
-    """Return the rows of a table in memory as x (n, width), for its columns."""
+    """Return the rows of a table in memory as x (n, width), for its columns.
+
+    Warns with DataWarning of missing values in columns that have no value for them.
+    """
     encoder = RowEncoder(table, columns, missing=missing)
-    return np.concatenate([x for x, _ in encoder.blocks()] or [np.empty((0, encoder.width))])
+    x: Array = np.concatenate([x for x, _ in encoder.blocks()] or [np.empty((0, encoder.width))])
+    _warn_of_gaps(table, encoder, len(x))
+    return x
 
 
 def read_rows(
@@ -247,9 +260,7 @@ def read_rows(
     notes = [f"left out  {n - rows.count:,} of {n:,} rows, because of missing values"] if rows.count < n else []
     if warn:
         _warn_of_unknown(table, encoder)
-    if warn and stage.missing == VALUE and encoder.gaps:
-        listed = ", ".join(f"{name} ({count:,} of {n:,})" for name, count in encoder.gaps.most_common(_LISTED))
-        warn_user(f"{table.path}: values are missing in {listed}, which had none in training: the median takes their place")
+        _warn_of_gaps(table, encoder, n)
     origin = Origin(tuple(notes), (), stage.columns, stage.missing, stage.target, table.header, targets=stage.targets)
     return Dataset(values, labels, classes=classes, name=Path(table.path).stem, origin=origin)
 
@@ -298,9 +309,10 @@ def _check_codes(x: Array, columns: Sequence[Column]) -> None:
 
 
 def _joined(encoder: RowEncoder) -> Array:
-    """Return all rows of a table in memory, and warn of unknown categories."""
+    """Return all rows of a table in memory, and warn of unknown categories and missing values."""
     x: Array = np.concatenate([x for x, _ in encoder.blocks()] or [np.empty((0, encoder.width))])
     _warn_of_unknown(encoder.table, encoder)
+    _warn_of_gaps(encoder.table, encoder, len(x))
     return x
 
 
@@ -311,6 +323,18 @@ def _warn_of_unknown(table: Table, encoder: RowEncoder) -> None:
         more = ", …" if len(found) > _EXAMPLES else ""
         seen = "which have the code of rare categories" if name in coded else "for which all inputs of the column are 0"
         warn_user(f"{table.path}: {name}: {found.total():,} rows have unknown categories ({listed}{more}), {seen}")
+
+
+def _warn_of_gaps(table: Table, encoder: RowEncoder, n: int) -> None:
+    """Warn of missing numbers, out of n rows, in columns that had none in training, if the median takes their place."""
+    if encoder.missing == VALUE and encoder.gaps:
+        warn_of_gaps(table.path, encoder.gaps, n)
+
+
+def warn_of_gaps(path: str, gaps: Counter[str], n: int) -> None:
+    """Warn that values are missing in columns that had none in training: how many of n, by column."""
+    listed = ", ".join(f"{name} ({count:,} of {n:,})" for name, count in gaps.most_common(_LISTED))
+    warn_user(f"{path}: values are missing in {listed}, which had none in training: the median takes their place")
 
 
 def _categorical(columns: Collection[Column]) -> list[str]:
