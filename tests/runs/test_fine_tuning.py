@@ -19,11 +19,13 @@ from pellucid import (
     CrossEntropy,
     Dense,
     Dropout,
+    Exp,
     FileError,
     Flatten,
     Frozen,
     GlobalAveragePool2D,
     Graph,
+    LogSquaredError,
     MeanSquaredError,
     Model,
     Node,
@@ -33,10 +35,15 @@ from pellucid import (
     ShapeError,
     Sigmoid,
     Softmax,
+    data,
 )
 from pellucid.cli import application
+from pellucid.core.config import from_json
 from pellucid.data import Dataset
+from pellucid.data.sources.user_data import ReadOptions
+from pellucid.errors import DataWarning
 from pellucid.runs.fine_tuning import Start
+from pellucid.runs.folder import load_data, open_run
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.run import prepare, run
 
@@ -130,6 +137,77 @@ def test_tables_keep_the_units_and_columns_of_the_model(tmp_path, monkeypatch):
     assert "new.csv: a is a target, and a column that the model reads" in out
 
 
+def write_table(path, shift=0.0, gaps=0):
+    """Write a table with the columns a and b, the numbers price and rent, and the class warm."""
+    random = np.random.default_rng(0)
+    x = random.normal(shift, 1, (60, 2))
+    rows = [[f"{a:.3f}", f"{b:.3f}", f"{100 + 10 * a - b:.3f}", f"{5 + b:.3f}", "yes" if a > shift else "no"] for a, b in x]
+    for row in rows[:gaps]:
+        row[0] = ""
+    path.write_text("\n".join(",".join(row) for row in [["a", "b", "price", "rent", "warm"], *rows]))
+
+
+def options_of(target):
+    others = sorted({"price", "rent", "warm"} - {target})
+    return ("--target", target, *(word for other in others for word in ("--ignore", other)))
+
+
+@pytest.mark.parametrize("target", ["rent", "warm"])
+def test_a_run_from_another_is_evaluated_with_its_own_target(target, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_table(tmp_path / "old.csv")
+    write_table(tmp_path / "new.csv", 1.0, gaps=9)
+    cli("train", "old.csv", *options_of("price"), "--hidden", "4", "--epochs", 1, "--out", "price")
+    changed = ("--missing", "drop", "--from", "price")
+    cli("train", "new.csv", *options_of(target), *changed, "--epochs", 1, "--out", "second")
+    model, config = open_run("second")
+    assert (model.input_stage.target, model.input_stage.missing) == (target, "drop")
+    assert cli("evaluate", "second")
+    assert model.read("new.csv").origin.target == target
+    first = Model.load("price/model.pellucid").input_stage
+    trained = data.load("new.csv", None, 0, from_json(config["data"]["reading"], ReadOptions))
+    assert len(trained.test) == 5
+    for stage in (model.input_stage, first):  # the second one as in the files of earlier versions
+        model.input_stage = stage
+        splits = load_data(config, None, None, model)
+        np.testing.assert_array_equal(splits.test.y, trained.test.y)
+        np.testing.assert_array_equal(splits.test.x[:, 0], trained.test.x[:, 0])
+
+
+def test_missing_values_of_a_new_table_are_treated_as_for_the_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_table(tmp_path / "old.csv")
+    write_table(tmp_path / "gaps.csv", gaps=9)
+    first = (*options_of("price"), "--hidden", "4", "--epochs", 1)
+    cli("train", "old.csv", *first, "--missing", "error", "--out", "strict")
+    cli("train", "old.csv", *first, "--missing", "mean", "--out", "mean")
+    second = ("train", "gaps.csv", *options_of("price"), "--epochs", 1)
+    out = cli(*second, "--from", "strict", code=2)
+    assert "gaps.csv: values are missing in a (9 of 60), and the model was trained without any" in out
+    cli(*second, "--from", "strict", "--missing", "value", "--out", "value")
+    cli(*second, "--from", "mean", "--out", "again")
+    assert Model.load("again/model.pellucid").input_stage.missing == "mean"
+    assert "use --missing mean, or drop" in cli(*second, "--from", "mean", "--missing", "value", code=2)
+    assert "use --missing value, or drop" in cli(*second, "--from", "strict", "--missing", "mean", code=2)
+
+
+def test_what_a_new_table_lacks_for_the_model_is_reported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, kinds, gap in (("old", "uvw", "0"), ("new", "uvxx", "")):
+        rows = [f"{gap if i < 5 else i / 7},{kinds[i % len(kinds)]},{i * 0.3}" for i in range(60)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["a,kind,price", *rows]))
+    cli("train", "old.csv", "--target", "price", "--hidden", "4", "--epochs", 1, "--out", "first")
+    columns = Model.load("first/model.pellucid").input_stage.columns
+    with pytest.warns(DataWarning) as caught:
+        found = data.read_csv("new.csv", "price", columns=columns)
+    messages = [str(warning.message) for warning in caught]
+    assert any("kind: 30 rows have unknown categories ('x')" in message for message in messages)
+    assert any("values are missing in a (5 of 60), which had none in training" in message for message in messages)
+    assert "missing   a (5 of 60)" in found.origin.notes
+    out = cli("train", "new.csv", "--target", "price", "--ignore", "a", "--from", "first", "--epochs", 1, code=2)
+    assert "new.csv: a is ignored, and a column that the model reads" in out
+
+
 HEADS = {
     "a nested head": (
         Sequential(Flatten(), Sequential(Dense(4), ReLU(), Sequential(Dense(3), Softmax()))),
@@ -179,10 +257,75 @@ def test_the_last_dense_gets_other_units(kind):
     assert start.network(3) == network
 
 
+def write_costs(path, values=np.exp):
+    """Write a table with one column and a target ``cost`` from its number."""
+    x = np.linspace(0, 6, 60)
+    path.write_text("x,cost\n" + "".join(f"{a:.4f},{b:.6f}\n" for a, b in zip(x, values(x), strict=True)))
+
+
+def test_the_network_that_is_taken_over_decides_whether_logarithms_are_learned(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_costs(tmp_path / "skewed.csv")
+    write_costs(tmp_path / "even.csv", lambda x: 1e6 + 1000 * np.linspace(-1, 1, len(x)))
+    write_costs(tmp_path / "negative.csv", lambda x: x - 1)
+    common = ("--target", "cost", "--hidden", "4", "--epochs", 1)
+    assert "the logarithms of cost are learned" in cli("train", "skewed.csv", *common, "--out", "logs")
+    assert "logarithms" not in cli("train", "even.csv", *common, "--out", "plain")
+    second = ("--target", "cost", "--epochs", 1)
+    out = cli("train", "skewed.csv", *second, "--from", "plain", "--out", "to_plain")
+    assert "logarithms" not in out
+    model, _ = open_run("to_plain")
+    costs = load_data(open_run("to_plain")[1], None, None, model).train.y
+    assert isinstance(model.loss, MeanSquaredError)
+    assert model.loss.unit == pytest.approx(costs.std())
+    out = cli("train", "even.csv", *second, "--from", "logs", "--out", "to_logs")
+    assert "scale     the logarithms of cost are learned, as logs does" in out
+    model, _ = open_run("to_logs")
+    costs = load_data(open_run("to_logs")[1], None, None, model).train.y
+    assert isinstance(model.loss, LogSquaredError)
+    assert model.loss.unit == pytest.approx(np.log(costs).std())
+    out = cli("train", "negative.csv", *second, "--from", "logs", code=2)
+    assert "a target has values down to -1, which have none" in out
+    out = cli("train", "even.csv", *second, "--from", "logs", "--no-logarithm", code=2)
+    assert "--no-logarithm: logs has learned the logarithms of its target" in out
+
+
+def test_several_targets_keep_their_units_or_get_new_ones(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = np.linspace(-1, 1, 60)
+    columns = {"a": x, "b": x**2, "p": 100 + 10 * x, "q": 5 - x, "r": x**3, "c": np.where(x > 0, 1, 0)}
+    cells = np.column_stack(list(columns.values())).tolist()
+    (tmp_path / "t.csv").write_text("\n".join([",".join(columns), *(",".join(f"{v:.4f}" for v in row) for row in cells)]))
+
+    def options(*targets):
+        ignored = [word for name in "pqrc" if name not in targets for word in ("--ignore", name)]
+        return ("t.csv", "--target", ",".join(targets), *ignored, "--epochs", 1)
+
+    cli("train", *options("p", "q"), "--hidden", "4", "--out", "two")
+    first = Model.load("two/model.pellucid")
+    out = cli("train", *options("p", "q"), "--from", "two", "--out", "same")
+    assert "new:" not in out
+    assert Model.load("same/model.pellucid").network == first.network
+    out = cli("train", *options("p", "q", "r"), "--from", "two", "--out", "three")
+    assert "for 3 numbers" in out
+    rescale = Model.load("three/model.pellucid").network.layers[-1]
+    assert rescale.scale[:2] == first.network.layers[-1].scale
+    assert "for one number" in cli("train", *options("r"), "--from", "two", "--out", "one")
+    out = cli("train", *options("c"), "--from", "two", "--out", "classes")
+    assert "for 2 classes" in out
+    model = Model.load("classes/model.pellucid")
+    assert isinstance(model.network.layers[-1], Softmax)
+    assert not any(isinstance(layer, Rescale) for layer in model.network.layers)
+    assert "for one number" in cli("train", *options("r"), "--from", "classes", "--out", "number")
+
+
 def test_numbers_become_classes():
     start = start_of(Sequential(Flatten(), Dense(4), Dense(1), Rescale(3.0, 2.0)), MeanSquaredError())
     assert start.network(1) == start.model.network
     assert start.network(3) == Sequential(Flatten(), Dense(4), Dense(3), Softmax())
+    start = start_of(Sequential(Flatten(), Dense(2), Rescale((3.0, 1.0), (2.0, 0.0)), Exp()), LogSquaredError())
+    assert start.network(2) == start.model.network
+    assert start.network(3) == Sequential(Flatten(), Dense(3), Softmax())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -257,3 +259,44 @@ def test_the_tags_say_what_the_estimators_take():
         assert not kind(standardize=False).__sklearn_tags__().input_tags.allow_nan
         images = kind(image_shape=(2, 2)).__sklearn_tags__().input_tags
         assert (images.allow_nan, images.sparse) == (False, False)
+
+
+def test_frames_without_names_have_the_columns_of_arrays():
+    random = np.random.default_rng(3)
+    x = np.column_stack([random.integers(0, 4, N) * 10, random.normal(size=N)]).astype(float)
+    y = np.where(x[:, 0] > 10, "yes", "no")
+    named = pandas.DataFrame(x, columns=["level", "n"])
+    of_array = NetworkClassifier(recipe="plain", random_state=0, epochs=2).fit(x, y)
+    with pytest.warns(UserWarning, match="X has feature names, but NetworkClassifier was fitted without feature names"):
+        predicted = of_array.predict_proba(named)
+    np.testing.assert_array_equal(predicted, of_array.predict_proba(x))
+    for chosen in ([0], [True, False]):
+        kwargs = {"recipe": "plain", "random_state": 0, "epochs": 2, "categorical_features": chosen}
+        estimators = [NetworkClassifier(**kwargs).fit(data, y) for data in (x, pandas.DataFrame(x), named)]
+        assert estimators[0].columns_[0] == Column("x0", ("0", "10", "20", "30"))
+        assert estimators[1].columns_ == estimators[0].columns_
+        assert estimators[2].columns_[0] == Column("level", ("0", "10", "20", "30"))
+        np.testing.assert_array_equal(estimators[1].predict_proba(pandas.DataFrame(x)), estimators[0].predict_proba(x))
+
+
+def test_categories_that_are_numbers_are_predicted_without_a_warning():
+    regions = np.arange(N) % 12 + 1
+    x = np.column_stack([np.linspace(0, 1, N), regions])
+    estimator = NetworkClassifier(recipe="plain", random_state=0, epochs=1, categorical_features=[1]).fit(x, regions > 6)
+    assert estimator.columns_[1].coded
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        estimator.predict(x)
+
+
+@pytest.mark.parametrize("as_given", [np.asarray, lambda x: pandas.DataFrame(x, columns=["x0", "x1"])])
+def test_missing_values_in_columns_that_had_none_give_a_warning(as_given):
+    x = np.random.default_rng(4).normal(size=(N, 2))
+    estimator = NetworkClassifier(recipe="plain", random_state=0, epochs=1).fit(as_given(x), x[:, 0] > 0)
+    gaps = x.copy()
+    gaps[:3, 1] = np.nan
+    message = rf"values are missing in x1 \(3 of {N}\), which had none in training: the median takes their place"
+    with pytest.warns(DataWarning, match=message):
+        estimator.predict(as_given(gaps))
+    with pytest.warns(DataWarning, match=message):
+        estimator.model_.predict(pandas.DataFrame(gaps, columns=["x0", "x1"]))

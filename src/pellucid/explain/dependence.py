@@ -17,6 +17,7 @@ import numpy as np
 
 from pellucid.core.config import Count, validate
 from pellucid.core.memory import Array
+from pellucid.data.dataset import Dataset
 from pellucid.data.tables.frame import is_frame
 from pellucid.errors import ConfigError
 from pellucid.explain.estimator_columns import EstimatorColumn
@@ -127,7 +128,8 @@ def partial_dependence(
 
 def _predicted(model: Model | Ensemble, rows: Array) -> Array:
     """Return the predictions (n, k) for raw rows, as :class:`PartialDependence` has them."""
-    parts = [model.predict(rows[start : start + ROWS_AT_ONCE]) for start in range(0, len(rows), ROWS_AT_ONCE)]
+    starts = range(0, len(rows), ROWS_AT_ONCE)
+    parts = [model.predict(Dataset(rows[start : start + ROWS_AT_ONCE], None)) for start in starts]
     outputs = np.concatenate(parts).astype(np.float64)
     return outputs[:, 1:] if _second_class_only(first_of(model)) and outputs.shape[1] == 2 else outputs
 

@@ -237,7 +237,7 @@ def predictions_of(model: Any, x: Any, y: Any = None, *, function: str, sample_w
     data, first = dataset_of(model, x, y, sample_weight), first_of(model)
     if data.y is None:
         raise DataError(f"{function}: {data.name} has no targets")
-    outputs, targets = np.asarray(model.predict(data.x), np.float64), np.asarray(data.y)
+    outputs, targets = np.asarray(model.predict(data), np.float64), np.asarray(data.y)
     weights = np.ones(len(data)) if data.sample_weight is None else np.asarray(data.sample_weight, np.float64)
     if not first.state.loss.classifies and first.classes is None:
         if outputs.shape[1:] != (1,):

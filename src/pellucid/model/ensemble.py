@@ -121,7 +121,7 @@ class Ensemble:
         """
         total: Any = None
         for model in self.models:
-            z = wrapped(model.predict(unwrapped(x), logits=True))
+            z = wrapped(model.predict(Dataset(unwrapped(x), None), logits=True))
             total = self._each(_added, z) if total is None else self._each(_added, z, total)
         if self.augmentation is not None:
             for rows in chunks(len(x), AUGMENTED_AT_ONCE):

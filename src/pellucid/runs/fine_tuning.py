@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pellucid.data import Dataset
+from pellucid.data.dataset import Origin
 from pellucid.data.sources.user_data import ReadOptions
-from pellucid.data.tables.columns import Column, TableStage
+from pellucid.data.tables.columns import VALUE, Column, TableStage
 from pellucid.data.text import Tokenizer, Tokens
 from pellucid.errors import ConfigError, ShapeError
-from pellucid.layers import Dense, Exp, Layer, Rescale, Softmax
+from pellucid.layers import Dense, Layer, Softmax
 from pellucid.model.model import Model
 from pellucid.model.several import refuse_several
 from pellucid.model.summary import rows_of
@@ -24,6 +26,7 @@ from pellucid.optim import Adam
 from pellucid.runs.folder import open_run
 from pellucid.runs.presets import PRESETS
 from pellucid.runs.recipe import Recipe
+from pellucid.runs.task import has_unit, with_softmax
 from pellucid.training.options import FitOptions
 
 WINDOWS, LINES = "text in windows", "lines of text"
@@ -72,17 +75,20 @@ class Start:
         return None if self.tokenizer is None else self.model.input_shape[0]
 
     def network(self, outputs: int) -> Composite:
-        """Return the network with this number of outputs: of classes, or 1 for a regression."""
+        """Return the network with this number of outputs: classes or targets.
+
+        The network of a regression keeps its unit for as many targets; the task replaces it where these are classes.
+        """
         network = self.model.network
         whole = network if isinstance(network, Composite) else Sequential(network)
         if len(self.model.output_shape) > 1:  # of a forecast or an image: the task checks the shape
             return whole
-        regression = isinstance(trailing_layers(whole)[-1], (Rescale, Exp))
-        if regression and outputs > 1:  # its numbers become classes
-            body = without_last_layer(whole)
-            whole = Sequential(*(body.layers if isinstance(body, Sequential) else [body]), Softmax())
-        elif self.model.output_shape == (outputs,):
+        if self.model.output_shape == (outputs,):
             return whole
+        whole = with_softmax(whole) if has_unit(whole) else whole
+        if outputs == 1 and isinstance(trailing_layers(whole)[-1], Softmax):  # of one number there are no shares
+            body = without_last_layer(whole)
+            whole = body if isinstance(body, Composite) else Sequential(body)
         changed = _with_units(whole, outputs)
         if not isinstance(changed, Composite):
             raise ConfigError(
@@ -90,6 +96,26 @@ class Start:
                 "only a network that ends in Dense, followed by layers without parameters, gets a new last layer"
             )
         return changed
+
+    def table_options(self, options: ReadOptions) -> ReadOptions:
+        """Return the options for a new table: missing values are treated as for the model, unless the options say otherwise.
+
+        Raises ConfigError for a treatment that the model does not have.
+        """
+        stage = self.model.input_stage
+        if not isinstance(stage, TableStage) or stage.series is not None:
+            return options
+        missing = stage.missing if options.missing is None else options.missing
+        try:
+            dataclasses.replace(stage, missing=missing)
+        except ConfigError:
+            how = "mean and standard deviation" if missing == VALUE else "the median and the quartiles"
+            instead = "mean" if missing == VALUE else VALUE
+            raise ConfigError(
+                f"--missing {missing}: --from takes the scaling of {self.path}, by {how}, which does not go with it; "
+                f"use --missing {instead}, or drop"
+            ) from None
+        return dataclasses.replace(options, missing=missing)
 
     def read_options(self, options: ReadOptions) -> ReadOptions:
         """Return the options with the size and colours of the model's images, where they are not given."""
@@ -128,10 +154,11 @@ class Start:
             forecast, wanted = (", ".join(one.targets) if one else "no series" for one in (known, layout))
             raise ConfigError(f"--from {self.path}: the model forecasts {forecast}, and the data {wanted}")
 
-    def initialize(self, model: Model, classes: Sequence[str] | None, tokens: Tokens | None = None) -> str:
+    def initialize(self, model: Model, classes: Sequence[str] | None, origin: Origin | None = None) -> str:
         """Take over the parameters into the new ``model``, for data with these classes. Returns a line that describes it.
 
-        ``tokens`` is the input stage of new text, whose files may have another encoding than those of the model.
+        ``origin`` is that of the new data: the input stage is that of the old model, but for the encoding of text, and the
+        targets, the header and the missing values of a table.
         """
         source = self.model
         head = [row for row in rows_of(model.network, model.input_shape) if row.parameters][-1:]
@@ -140,13 +167,17 @@ class Start:
         taken = transfer(source, model, new=new)
         total = len(model.state.arrays())
         stage = source.input_stage
-        if isinstance(stage, Tokens) and tokens is not None:
-            stage = dataclasses.replace(stage, encoding=tokens.encoding)
+        if isinstance(stage, Tokens) and origin is not None and origin.tokens is not None:
+            stage = dataclasses.replace(stage, encoding=origin.tokens.encoding)
+        if isinstance(stage, TableStage) and stage.series is None and origin is not None and origin.columns is not None:
+            stage = dataclasses.replace(
+                stage, missing=origin.missing, target=origin.target, header=origin.header, targets=origin.targets
+            )
         model.input_stage = stage
         line = f"from      {self.path}: {len(taken)} of {total} arrays of parameters and statistics"
         if not new:
             return line
-        return f"{line}; new: {new[0]}, for {'one number' if classes is None else f'{len(classes)} classes'}"
+        return f"{line}; new: {new[0]}, for {_outputs(model, classes)}"
 
     def record(self) -> dict[str, Any]:
         """Return what config.json stores: the path, and a digest of the parameters and running statistics."""
@@ -154,6 +185,13 @@ class Start:
         for vector in (self.model.state.parameters, self.model.state.statistics):
             sha.update(vector.tobytes())
         return {"requested": os.path.abspath(self.path), "sha256": sha.hexdigest()}
+
+
+def _outputs(model: Model, classes: Sequence[str] | None) -> str:
+    """Return the outputs of a model in words."""
+    if classes is not None:
+        return f"{len(classes)} classes"
+    return "one number" if model.output_shape == (1,) else f"{math.prod(model.output_shape)} numbers"
 
 
 def _kind_of_text(stage: Any) -> str:

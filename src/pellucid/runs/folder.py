@@ -345,9 +345,10 @@ def load_data(config: Mapping[str, Any], data_dir: Path | None, name: str | None
     settings = config.get("data", {})
     requested, reading = settings.get("requested") or "mnist", settings.get("reading")
     stage = None if model is None else model.input_stage
-    if name in (None, requested) and isinstance(stage, TableStage) and stage.series is None and reading is not None:
-        return read_known_splits(requested, stage, model.classes if model else None, settings.get("split_seed") or 0)
     options = from_json(reading, ReadOptions) if reading is not None and name in (None, requested) else None
+    if name in (None, requested) and isinstance(stage, TableStage) and stage.series is None and options is not None:
+        classes = None if model is None else model.classes
+        return read_known_splits(requested, stage, classes, settings.get("split_seed") or 0, options)
     if config or model is None:
         tokenizer, context = _text_of(config)
     else:

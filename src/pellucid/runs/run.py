@@ -45,7 +45,7 @@ from pellucid.runs.rate_changes import format_rate_changes
 from pellucid.runs.recipe import Recipe
 from pellucid.runs.samples import TextSamples
 from pellucid.runs.targets import scores_by_target, several_targets
-from pellucid.runs.task import MEAN_IOU, Task
+from pellucid.runs.task import MEAN_IOU, Task, settle_scale
 from pellucid.training import Checkpoint, Control, Event, History, StepEvent, blas, ranks
 from pellucid.training.checkpoint import checkpoint_files
 from pellucid.training.options import BATCH_SIZE
@@ -253,6 +253,8 @@ def prepare(
         _check_unchanged(earlier, splits, start)
     recipe = plan.recipe_for(train_set)
     task = Task.of(recipe, train_set, settings.model)
+    asked = None if settings.reading is None else settings.reading.logarithm
+    settle_scale(splits, task, asked, settings.from_run or settings.model)
     taken = ""
 
     def new_model(recipe: Recipe) -> Model:
@@ -266,7 +268,7 @@ def prepare(
             classes=splits.classes,
         )
         if start is not None:
-            taken = start.initialize(model, splits.classes, None if train_set.origin is None else train_set.origin.tokens)
+            taken = start.initialize(model, splits.classes, train_set.origin)
         return model
 
     model = new_model(recipe)
@@ -339,7 +341,7 @@ def _load(settings: RunSettings, recipe: Recipe, start: Start | None) -> tuple[S
         if start is not None and start.columns is not None and settings.data not in SOURCES:
             reading = settings.reading or ReadOptions()
             if kind_of(settings.data, reading) == "table":
-                return read_splits(settings.data, reading, settings.split_seed, start.columns)
+                return read_splits(settings.data, start.table_options(reading), settings.split_seed, start.columns)
         tokenizer, context = (None, None) if start is None else (start.tokenizer, start.context)
         return data.load(
             settings.data, settings.data_dir, settings.split_seed, settings.reading, tokenizer=tokenizer, context=context

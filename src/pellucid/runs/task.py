@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pellucid.core.memory import Array, Shape
-from pellucid.data import Dataset
+from pellucid.data import Dataset, Splits
 from pellucid.data.series.layout import SeriesLayout
 from pellucid.data.tables.columns import Standardization
 from pellucid.data.text import Tokenizer, Tokens
@@ -21,6 +21,7 @@ from pellucid.layers import (
     Exp,
     Flatten,
     Identity,
+    Layer,
     Repeat,
     Rescale,
     Reshape,
@@ -67,7 +68,8 @@ class Task:
     Regression uses one output for each target, in its unit: the network computes the standardized target (by mean and standard
     deviation of the training set), and its last layer converts the unit. The loss is measured in standard deviations of the
     target, so that a learning rate means the same for prices and temperatures. Of skewed targets, the network computes the
-    logarithms, and the loss is that of the logarithms.
+    logarithms, and the loss is that of the logarithms. A network that converts the unit already, such as that of another run,
+    decides whether they are logarithms.
 
     Forecasting uses one output for each of the next rows of a series and each target, (horizon, targets), in the units of the
     targets. The network of the recipe computes the standardized changes since the last row; see :func:`forecaster`.
@@ -123,6 +125,8 @@ class Task:
     @classmethod
     def _classification(cls, recipe: Recipe, data: Dataset) -> Task:
         network = recipe.classifier(data.shape, len(data.classes or ()))
+        if has_unit(network):  # of a regression with as many targets
+            network = with_softmax(network)
         return cls(network, CrossEntropy(), (Accuracy(),), CLASSIFICATION_METRICS)
 
     @classmethod
@@ -154,19 +158,27 @@ class Task:
     @classmethod
     def _regression(cls, recipe: Recipe, data: Dataset) -> Task:
         y = np.asarray(data.y, np.float64).reshape(len(data), -1)
+        network = recipe.network(y.shape[1])
         logarithm = data.origin is not None and data.origin.logarithm
+        if has_unit(network):
+            logarithm = isinstance(trailing_layers(network)[-1], Exp)
+        if logarithm and not y.min() > 0:
+            raise ConfigError(
+                f"{data.name}: the network predicts the exponentials of logarithms, and a target has values down to "
+                f"{y.min():g}, which have none: choose another target, or begin with a new network, without --from"
+            )
         y = np.log(y) if logarithm else y
         units = [_unit(values, name, data.name) for values, name in zip(y.T, _target_names(data, y.shape[1]), strict=True)]
         deviations, means = (tuple(unit[i] for unit in units) for i in range(2))
         one = len(units) == 1
         units_of_network = deviations[0] if one else deviations, means[0] if one else means
-        network = regressor(recipe.network(len(units)), *units_of_network, logarithm=logarithm)
+        network = regressor(network, *units_of_network, logarithm=logarithm)
         outputs = network.build(data.shape).shape
         if outputs != (len(units),):
             numbers = "one number" if one else f"{len(units)} numbers"
             raise ConfigError(f"the network has outputs of the shape {outputs}, but the data has {numbers} to predict")
         unit = units_of_network[0]
-        loss = LogSquaredError(unit) if isinstance(trailing_layers(network)[-1], Exp) else MeanSquaredError(unit)
+        loss = LogSquaredError(unit) if logarithm else MeanSquaredError(unit)
         return cls(network, loss, (R2(),), REGRESSION_METRICS)
 
     @classmethod
@@ -294,9 +306,37 @@ def regressor(
     ``deviation`` and ``mean`` are the standard deviation and mean of the target, or of each target. With ``logarithm`` they
     are those of its logarithms, and the last layer returns the exponentials.
     """
-    last = trailing_layers(network)[-1]
-    if isinstance(last, (Rescale, Exp)):  # a network from the config.json of a run already has one
+    if has_unit(network):  # a network from another run already has one
         return network
-    body = without_last_layer(network) if isinstance(last, (Softmax, Identity)) else network
+    body = without_last_layer(network) if isinstance(trailing_layers(network)[-1], (Softmax, Identity)) else network
     layers = body.layers if isinstance(body, Sequential) else [body]
     return Sequential(*layers, Rescale(deviation, mean), *([Exp()] if logarithm else []))
+
+
+def has_unit(network: Layer) -> bool:
+    """Return whether the network converts its outputs to the units of targets: it is that of a regression."""
+    return isinstance((trailing_layers(network) or (None,))[-1], (Rescale, Exp))
+
+
+def with_softmax(network: Layer) -> Sequential:
+    """Return the network of a regression with a softmax in place of the layers that convert its outputs."""
+    while has_unit(network):
+        network = without_last_layer(network)
+    return Sequential(*(network.layers if isinstance(network, Sequential) else [network]), Softmax())
+
+
+def settle_scale(splits: Splits, task: Task, logarithm: bool | None, model: str) -> None:
+    """Make the notes about a table agree with what the network of the ``task`` learns: logarithms, or the numbers themselves.
+
+    ``logarithm`` is what was asked for, ``model`` the name of the network. Raises ConfigError where they differ.
+    """
+    origin, learned = splits.train.origin, isinstance(task.loss, LogSquaredError)
+    if origin is None or splits.classes is not None or origin.logarithm == learned:
+        return
+    if logarithm is not None:
+        found = "the logarithms of its target" if learned else "the numbers themselves"
+        raise ConfigError(f"--{'' if logarithm else 'no-'}logarithm: {model} has learned {found}; leave the option out")
+    notes = [note for note in origin.notes if not note.startswith("scale ")]
+    if learned:
+        notes.append(f"scale     the logarithms of {origin.target} are learned, as {model} does")
+    splits.train.origin = dataclasses.replace(origin, notes=tuple(notes), logarithm=learned)

@@ -333,9 +333,11 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             check_array(np.zeros((len(X), 1)), estimator=self)
         else:
             X = validate_data(self, X, reset=False, **self._allowed)
-        x = self._rows(X)
+        x = self._model_input(self._rows(X))
+        if any(isinstance(kind, int) for kind in self._encoding.kinds):  # rows with codes, which an array need not be
+            x = Dataset(x, None)
         with threads_of_joblib():
-            return self.model_.predict(self._model_input(x), logits=logits)
+            return self.model_.predict(x, logits=logits)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from pellucid.data.tables.column_types import choose_columns, scan_columns
 from pellucid.data.tables.columns import NUMBER, Column
 from pellucid.data.tables.encoding import Table
 from pellucid.data.tables.frame import ArrayTable, Frame, is_frame
-from pellucid.data.tables.reading import encode_rows
+from pellucid.data.tables.reading import encode_rows, warn_of_gaps
 from pellucid.errors import ConfigError, did_you_mean, warn_user
 
 FROM_DTYPE = "from_dtype"
@@ -48,7 +49,7 @@ class SampleEncoding:
                 raise ConfigError(f"{owner}(categorical_features=…): a sparse matrix has no categories; use a dense array")
             return cls((), (), from_dtype, sparse=features)
         if is_frame(x):
-            table = Frame(x, chosen, from_dtype=from_dtype)
+            table = Frame(x, chosen, known, from_dtype=from_dtype)
             contents, _ = scan_columns(table)
             columns, left_out = choose_columns(table, list(contents.values()))
             if left_out:
@@ -81,12 +82,21 @@ class SampleEncoding:
             matrix = SparseMatrix.of(x, "X")
             return matrix if self.sparse else self.encode(matrix.toarray(), names)
         if is_frame(x):
-            return encode_rows(Frame(x, self._categorical, from_dtype=False), self.columns)
+            frame = Frame(x, self._categorical, _names(x.shape[1], names), from_dtype=False)
+            return encode_rows(frame, self.columns)
         if self.sparse or (self.of_numbers and len(self.columns) == x.shape[1]):
+            self._warn_of_gaps(x)
             return x
         known = _names(x.shape[1], names)
         table: Table = ArrayTable(np.asarray(x, np.float64), known, self._categorical)
         return encode_rows(table, self.columns)
+
+    def _warn_of_gaps(self, x: Array) -> None:
+        """Warn of missing values in an array of numbers, of which the first samples had none."""
+        if self.sparse or x.dtype.kind != "f" or not (gaps := np.isnan(x)).any():
+            return
+        counts = {column.name: int(count) for column, count in zip(self.columns, gaps.sum(axis=0), strict=True) if count}
+        warn_of_gaps("x", Counter(counts), len(x))
 
     @property
     def _categorical(self) -> Collection[str]:
@@ -94,7 +104,7 @@ class SampleEncoding:
 
 
 def _names(features: int, names: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the names of the features: x0, x1, … if they have none."""
+    """Return the names of the features: x0, x1, … if they have none, as in scikit-learn, where only text is a name."""
     return tuple(f"x{i}" for i in range(features)) if names is None else tuple(map(str, names))
 
 

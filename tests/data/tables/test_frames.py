@@ -63,3 +63,29 @@ def test_errors_name_the_frame_and_the_row(table):
         read_rows(pandas.DataFrame({"time": [7, 8.5]}), dated, None)
     with pytest.raises(DataError, match="two columns have the name 'a'"):
         Frame(pandas.DataFrame([[1, 2]], columns=["a", "a"]))
+
+
+def test_whole_numbers_are_the_same_categories_in_files_and_frames(tmp_path):
+    """A column of integers with gaps is one of floats in pandas, which writes 8010.0."""
+    frame = pandas.DataFrame({"zip": [8010, 4020, None, 8010, 4020, 1010.5] * 4, "y": range(24)})
+    frame.to_csv(tmp_path / "floats.csv", index=False)
+    assert "8010.0" in (tmp_path / "floats.csv").read_text()
+    semicolons = (tmp_path / "floats.csv").read_text().replace(",", ";").replace(".", ",")
+    (tmp_path / "commas.csv").write_text(semicolons)
+    for name in ("floats.csv", "commas.csv"):
+        data = read_csv(tmp_path / name, "y", categorical="zip")
+        of_frame = from_arrays(frame[["zip"]], frame["y"], categorical="zip")
+        assert data.origin.columns[0].categories[-2:] == ("4020", "8010")
+        for source in (tmp_path / "floats.csv", frame, frame.astype({"zip": "float32"})):
+            for known in (data, of_frame):
+                np.testing.assert_array_equal(read_rows(source, known.input_stage(), None).x, of_frame.x)
+    written = dataclasses.replace(data.input_stage(), columns=(Column("zip", ("1010.5", "4020.0", "8010.0"), True),))
+    np.testing.assert_array_equal(read_rows(frame, written, None, labelled=False).x, of_frame.x)  # of an earlier version
+    (tmp_path / "text.csv").write_text("zip,y\n" + "".join(f"{text},{i}\n" for i, text in enumerate(["01067", "1.10"] * 12)))
+    assert read_csv(tmp_path / "text.csv", "y", categorical="zip").origin.columns[0].categories == ("01067", "1.10")
+
+
+def test_an_infinite_number_is_no_category():
+    frame = pandas.DataFrame({"zip": [8010.0, np.inf] * 12})
+    with pytest.raises(DataError, match="data frame: zip has an infinite number as a category"):
+        from_arrays(frame, np.arange(24), categorical="zip")

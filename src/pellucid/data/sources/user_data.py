@@ -174,12 +174,9 @@ def read_splits(name: str, reading: ReadOptions, split_seed: int = 0, columns: S
         return _read_series(name, reading, reading.horizon)
     if kind == "table":
         reading.check_options(TABLE_OPTIONS, "tables without --horizon")
-        target = checked_target(name, reading)
-        if isinstance(target, str) and "," in target and target not in CSVFile(name, reading.header).names:
-            target = tuple(one.strip() for one in target.split(","))
         data = read_csv(
             name,
-            target,
+            _targets_of_table(name, reading),
             task=reading.task,
             missing=reading.missing or VALUE,
             ignore=reading.ignore,
@@ -210,12 +207,44 @@ def checked_target(name: str, reading: ReadOptions) -> str | tuple[str, ...]:
     return reading.target
 
 
-def read_known_splits(name: str, stage: TableStage, classes: Sequence[str] | None, split_seed: int = 0) -> Splits:
+def _targets_of_table(name: str, reading: ReadOptions) -> str | tuple[str, ...]:
+    """Return the target of the table at the path ``name``, or several, which may be separated by commas."""
+    target = checked_target(name, reading)
+    if isinstance(target, str) and "," in target and target not in CSVFile(name, reading.header).names:
+        return tuple(one.strip() for one in target.split(","))
+    return target
+
+
+def read_known_splits(
+    name: str,
+    stage: TableStage,
+    classes: Sequence[str] | None,
+    split_seed: int = 0,
+    reading: ReadOptions | None = None,
+) -> Splits:
     """Return the table at the path ``name`` with the columns of a model that was trained on it, split as by ``read_splits``.
 
-    So the table of a run of an earlier version, which chose other columns, is still the data of its model.
+    So the table of a run of an earlier version, which chose other columns, is still the data of its model. The target, the
+    header and the treatment of missing values are those of ``reading``, as far as it has them: in runs of earlier versions that
+    started from another model, the input stage has those of that model.
     """
+    if reading is not None:
+        stage = _with_options(name, stage, reading)
     return _complete_splits(name, {"train": read_rows(name, stage, classes, labelled=True, warn=False)}, split_seed)
+
+
+def _with_options(name: str, stage: TableStage, reading: ReadOptions) -> TableStage:
+    """Return the input stage with the target, the header and the treatment of missing values of a run."""
+    if reading.target is not None:
+        target = _targets_of_table(name, reading)
+        names = (target,) if isinstance(target, str) else target
+        if names != tuple(column.name for column in stage.target_columns):
+            described = tuple(map(Column, names)) if len(names) > 1 else ()
+            stage = dataclasses.replace(stage, target=", ".join(names), targets=described)
+    missing = stage.missing if reading.missing is None else reading.missing
+    if (stage.header, stage.missing) == (reading.header, missing):
+        return stage
+    return dataclasses.replace(stage, header=reading.header, missing=missing)
 
 
 def _read_series(name: str, reading: ReadOptions, horizon: int) -> Splits:

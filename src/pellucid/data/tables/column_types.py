@@ -18,7 +18,7 @@ from pellucid.core.memory import Array
 from pellucid.data.tables.columns import VALUE, Column
 from pellucid.data.tables.csv_file import Cells, is_missing, parse_numbers
 from pellucid.data.tables.dates import FORMS, PARTS, moment, parse_dates
-from pellucid.data.tables.encoding import Table, class_name, texts_of
+from pellucid.data.tables.encoding import Table, category_of, class_name, texts_of
 from pellucid.data.tables.number_formats import DECIMALS, described, parse_cell
 from pellucid.errors import DataError
 
@@ -74,7 +74,7 @@ class ColumnContent:
     def add(self, cells: Cells, lines: Sequence[int], path: str) -> None:
         """Add the cells of a block. Raises DataError for infinite numbers."""
         if self.categorical:
-            cells = texts_of(cells)
+            cells = [category_of(cell, self.decimal_comma) for cell in texts_of(cells)]
         if self.date is not None:
             self._add_dates(texts_of(cells), lines)
             return

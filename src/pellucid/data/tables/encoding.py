@@ -62,7 +62,7 @@ class RowEncoder:
         missing: str = VALUE,
     ):
         self.table, self.columns, self.targets = table, tuple(columns), tuple(targets)
-        self.width, self._missing = sum(column.width for column in columns), missing
+        self.width, self.missing = sum(column.width for column in columns), missing
         self.unknown: dict[str, Counter[str]] = {}
         self.gaps: Counter[str] = Counter()
         needed = [column.name for column in (*columns, *targets)]
@@ -75,6 +75,9 @@ class RowEncoder:
             raise ConfigError(f"{table.path} lacks the column{'s' * (len(absent) > 1)} {', '.join(map(repr, absent))}: {hint}")
         self._positions = {name: table.names.index(name) for name in needed}
         self._codes = {column.name: _codes(column.categories) for column in columns if column.categories is not None}
+        self._plain_codes = {
+            column.name: _plain_codes(column.categories) for column in columns if column.categories is not None
+        }
         self._class_index = None if classes is None else {name: i for i, name in enumerate(classes)}
         self._numeric_classes = self._class_index is not None and all(_number(name) is not None for name in self._class_index)
 
@@ -120,11 +123,12 @@ class RowEncoder:
         """Return the values of a column of categories (n, width): one-hot, or codes."""
         index, lower = self._codes[column.name]
         assert column.categories is not None
-        count, own = len(column.categories), self._missing == VALUE
+        plain, decimal_comma = self._plain_codes[column.name], self.table.decimal_comma
+        count, own = len(column.categories), self.missing == VALUE
         found, texts = {}, texts_of(cells)
         for cell in dict.fromkeys(texts):
             text = cell.strip()
-            code = index.get(text.lower() if lower else text, 0)
+            code = index.get(text.lower() if lower else text) or plain.get(category_of(text, decimal_comma), 0)
             if not code and is_missing(text):
                 code = -1 if not own else count + 1 if column.missing else 0
             found[cell] = code
@@ -198,6 +202,25 @@ def _codes(categories: Sequence[str]) -> tuple[dict[str, int], bool]:
     lower = {category.lower() for category in categories}
     truth = lower <= _TRUTH and len(lower) == len(categories)
     return {category.lower() if truth else category: i for i, category in enumerate(categories, start=1)}, truth
+
+
+def _plain_codes(categories: Sequence[str]) -> dict[str, int]:
+    """Return the code of each category by its :func:`category_of`; of several with the same one, that of the first."""
+    codes: dict[str, int] = {}
+    for i, category in enumerate(categories, start=1):
+        codes.setdefault(category_of(category), i)
+    return codes
+
+
+def category_of(cell: str, decimal_comma: bool = False) -> str:
+    """Return the category in a cell: ``8010.0`` is 8010, as a column of whole numbers becomes floats where it has gaps.
+
+    Other numbers keep their form, such as 01067 or 1.10.
+    """
+    text = cell.strip()
+    number = text.replace(",", ".") if decimal_comma else text
+    value = _number(number) if "." in number or "e" in number else None
+    return class_name(value) if value is not None and repr(value) == number else text
 
 
 def class_name(value: float) -> str:

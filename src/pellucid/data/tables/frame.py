@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.memory import Array
+from pellucid.data.sparse import SparseMatrix
 from pellucid.data.tables.csv_file import BLOCK_ROWS, Cells, RowBlock
 from pellucid.errors import DataError
 
 
 def is_frame(source: Any) -> bool:
     """Return whether this is a data frame, such as one of pandas, Polars or PyArrow: an object with named columns."""
-    return hasattr(source, "columns") and hasattr(source, "__getitem__")
+    return hasattr(source, "columns") and hasattr(source, "__getitem__") and not isinstance(source, SparseMatrix)
 
 
 def frame_names(frame: Any) -> tuple[str, ...]:
@@ -58,7 +59,7 @@ class Frame:
 
     def blocks(self) -> Iterator[RowBlock]:
         """Yield the rows in blocks."""
-        yield from _blocks([np.asarray(column) for column in self._columns], self.names, self.categorical, self._count)
+        yield from _blocks(self, [np.asarray(column) for column in self._columns], self._count)
 
 
 class ArrayTable:
@@ -73,7 +74,7 @@ class ArrayTable:
 
     def blocks(self) -> Iterator[RowBlock]:
         """Yield the rows in blocks."""
-        yield from _blocks([self._x[:, i] for i in range(self._x.shape[1])], self.names, self.categorical, len(self._x))
+        yield from _blocks(self, [self._x[:, i] for i in range(self._x.shape[1])], len(self._x))
 
 
 def _check_names(path: str, names: Sequence[str]) -> None:
@@ -87,20 +88,29 @@ def _keys(frame: Any) -> list[Any]:
     return list(getattr(frame, "column_names", frame.columns))  # in PyArrow, columns are the values
 
 
-def _blocks(columns: Sequence[Array], names: Sequence[str], categorical: Collection[str], count: int) -> Iterator[RowBlock]:
+def _blocks(table: Frame | ArrayTable, columns: Sequence[Array], count: int) -> Iterator[RowBlock]:
     for start in range(0, count, BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, count)
-        cells = [cells_of(column[start:stop], name in categorical) for name, column in zip(names, columns, strict=True)]
+        cells = [
+            cells_of(column[start:stop], name in table.categorical, f"{table.path}: {name}")
+            for name, column in zip(table.names, columns, strict=True)
+        ]
         yield RowBlock(cells, list(range(start + 1, stop + 1)))
 
 
-def cells_of(values: Array, categorical: bool) -> Cells:
-    """Return values of a column: numbers as they are, everything else as the text that it has in a CSV file."""
+def cells_of(values: Array, categorical: bool, name: str = "a column") -> Cells:
+    """Return values of a column: numbers as they are, everything else as the text that it has in a CSV file.
+
+    Raises DataError for infinite numbers that are categories; ``name`` is that of the column in the message.
+    """
     kind, size = values.dtype.kind, values.dtype.itemsize
+    if kind == "f" and size < 8:  # a number of 32 bits has another value in float64 than its text, which a file holds
+        values = values.astype(str).astype(np.float64)
     if kind in "iuf" and not categorical:
-        # A number of 32 bits has another value in float64 than its text has, and a file holds the text.
-        return values.astype(str).astype(np.float64) if kind == "f" and size < 8 else values.astype(np.float64)
+        return values.astype(np.float64)
     if kind == "f":  # whole numbers have no point, as in a column without missing values
+        if np.isinf(values).any():
+            raise DataError(f"{name} has an infinite number as a category: numbers must be finite; leave it empty if missing")
         return tuple("" if value != value else str(int(value) if value == int(value) else value) for value in values.tolist())
     if kind == "M":
         return tuple(np.where(np.isnat(values), "", np.datetime_as_string(values, "s")).tolist())

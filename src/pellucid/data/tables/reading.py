@@ -8,6 +8,7 @@ or with dates, is read once more. The decisions are recorded in the ``origin`` o
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from pellucid.data.row_file import RowFile
 from pellucid.data.tables.column_types import TASKS, ColumnContent, choose_columns, choose_task, scan_columns
 from pellucid.data.tables.columns import MISSING, VALUE, Column, TableStage
 from pellucid.data.tables.csv_file import CSVFile
-from pellucid.data.tables.encoding import RowEncoder, Table
+from pellucid.data.tables.encoding import RowEncoder, Table, class_name
 from pellucid.data.tables.frame import ArrayTable, Frame, frame_names, is_frame
 from pellucid.data.tables.target_scale import skewness, suits_logarithms
 from pellucid.errors import ConfigError, DataError, did_you_mean, warn_user
@@ -90,12 +91,22 @@ def read_csv(
     targets = tuple(Column(one.name, decimal=None if classes else one.decimal) for one in target_contents)
     kept = [content for name, content in contents.items() if name not in ignored]
     left_out = list[str]()
-    for name in (column.name for column in columns or () if column.name in names):
-        raise ConfigError(f"{file.path}: {name} is a target, and a column that the model reads: choose another target")
+    for name in (column.name for column in columns or ()):
+        if name in names:
+            raise ConfigError(f"{file.path}: {name} is a target, and a column that the model reads: choose another target")
+        if name in ignored:
+            raise ConfigError(f"{file.path}: {name} is ignored, and a column that the model reads: it cannot be left out")
+    of_model = columns is not None
     if columns is None:
         columns, left_out = choose_columns(file, kept, missing)
     used = {column.name for column in columns}
     gaps = [content for content in (*target_contents, *kept) if content.missing and content.name in {*names, *used}]
+    if gaps and missing == "error" and of_model:
+        raise DataError(
+            f"{file.path}: values are missing in {_counted(gaps)}, and the model was trained without any: missing='drop' "
+            "(--missing drop) leaves such rows out; missing='mean' (--missing mean) puts the mean in their place, or "
+            "missing='value' (--missing value) the median, for a model that scales by it"
+        )
     if gaps and missing == "error":
         raise DataError(
             f"{file.path}: values are missing in {_counted(gaps)}: missing='value' (--missing value) makes them values of "
@@ -116,8 +127,12 @@ def read_csv(
                 f"{file.path}: every row has a missing value ({_counted(gaps)}): use missing='value' (--missing value)"
             )
         values, labels = rows.array(), _targets(of_targets, targets, classes)
+    if of_model:
+        _warn_of_unknown(file, encoder)
+        _warn_of_gaps(file, encoder, n)
     notes = [*columns_notes(columns, kept, left_out, ignored), *task_notes]
-    inputs = [content for content in gaps if content.name in used]
+    with_median = encoder.gaps if missing == VALUE else ()
+    inputs = [content for content in gaps if content.name in used and content.name not in with_median]
     if gaps:
         treated = f"; {_TREATED[missing]}" if missing in _TREATED and inputs else ""
         notes.append(f"missing   {_counted(gaps)}{treated}")
@@ -190,9 +205,14 @@ def encode_table(table: Table, missing: str = VALUE) -> tuple[Array, tuple[Colum
 
 
 def encode_rows(table: Table, columns: Sequence[Column], missing: str = VALUE) -> Array:
-    """Return the rows of a table in memory as x (n, width), for its columns."""
+    """Return the rows of a table in memory as x (n, width), for its columns.
+
+    Warns with DataWarning of missing values in columns that have no value for them.
+    """
     encoder = RowEncoder(table, columns, missing=missing)
-    return np.concatenate([x for x, _ in encoder.blocks()] or [np.empty((0, encoder.width))])
+    x: Array = np.concatenate([x for x, _ in encoder.blocks()] or [np.empty((0, encoder.width))])
+    _warn_of_gaps(table, encoder, len(x))
+    return x
 
 
 def read_rows(
@@ -240,9 +260,7 @@ def read_rows(
     notes = [f"left out  {n - rows.count:,} of {n:,} rows, because of missing values"] if rows.count < n else []
     if warn:
         _warn_of_unknown(table, encoder)
-    if warn and stage.missing == VALUE and encoder.gaps:
-        listed = ", ".join(f"{name} ({count:,} of {n:,})" for name, count in encoder.gaps.most_common(_LISTED))
-        warn_user(f"{table.path}: values are missing in {listed}, which had none in training: the median takes their place")
+        _warn_of_gaps(table, encoder, n)
     origin = Origin(tuple(notes), (), stage.columns, stage.missing, stage.target, table.header, targets=stage.targets)
     return Dataset(values, labels, classes=classes, name=Path(table.path).stem, origin=origin)
 
@@ -250,9 +268,10 @@ def read_rows(
 def rows_for(x: Any, stage: TableStage) -> Any:
     """Return x as the rows that a model with this input stage reads.
 
-    The columns of a data frame are found by name. An array (n, columns) holds the columns of the table in their order; where
-    each column is one value, and for any other array, x is returned as it is. Raises DataError and ConfigError for values that
-    the model cannot use.
+    The columns of a data frame are found by name. An array (n, columns) holds the columns of the table in their order; an array
+    of numbers where each column is one value, and any other array, holds the rows already and is returned as it is. Its values
+    in a coded column are codes: other numbers raise DataError, and numbers that are categories, too, give a warning. Raises
+    DataError and ConfigError for values that the model cannot use.
     """
     names = tuple(column.name for column in stage.columns)
     if is_frame(x):
@@ -261,15 +280,39 @@ def rows_for(x: Any, stage: TableStage) -> Any:
         return _joined(RowEncoder(open_for(x, stage), stage.columns, missing=stage.missing))
     array = x if isinstance(x, np.ndarray) else np.asarray(x)
     of_numbers = array.dtype.kind in "biuf" and len(stage.middle) == len(stage.columns)
-    if array.ndim != 2 or array.shape[1] != len(stage.columns) or of_numbers:
+    if array.ndim != 2 or array.shape[1] != len(stage.columns):
+        return x
+    if of_numbers:
+        _check_codes(array, stage.columns)
         return x
     return _joined(RowEncoder(ArrayTable(array, names, _categorical(stage.columns)), stage.columns, missing=stage.missing))
 
 
+def _check_codes(x: Array, columns: Sequence[Column]) -> None:
+    """Check that an array of rows (n, columns) has codes in the columns that are coded, and no categories.
+
+    Raises DataError for a number that is no code. Warns where the numbers of a column are all codes and all categories.
+    """
+    cure = "for categories, pass a data frame with the names of the columns, or an array of objects, x.astype(object)"
+    for i, column in enumerate(columns):
+        if not column.coded:
+            continue
+        (count,) = column.kinds
+        values = np.asarray(x[:, i], np.float64)
+        known = values[~np.isnan(values)]
+        wrong = ~((known >= 0) & (known < count) & (known == np.floor(known)))
+        what = f"x: an array of numbers has codes from 0 to {int(count) - 1} in the column {column.name}"
+        if wrong.any():
+            raise DataError(f"{what}, got {known[wrong][0]:g}: {cure}")
+        if len(known) and {class_name(value) for value in np.unique(known).tolist()} <= set(column.categories or ()):
+            warn_user(f"{what}; the numbers in it are read as codes, and are the names of categories, too: {cure}")
+
+
 def _joined(encoder: RowEncoder) -> Array:
-    """Return all rows of a table in memory, and warn of unknown categories."""
+    """Return all rows of a table in memory, and warn of unknown categories and missing values."""
     x: Array = np.concatenate([x for x, _ in encoder.blocks()] or [np.empty((0, encoder.width))])
     _warn_of_unknown(encoder.table, encoder)
+    _warn_of_gaps(encoder.table, encoder, len(x))
     return x
 
 
@@ -280,6 +323,18 @@ def _warn_of_unknown(table: Table, encoder: RowEncoder) -> None:
         more = ", …" if len(found) > _EXAMPLES else ""
         seen = "which have the code of rare categories" if name in coded else "for which all inputs of the column are 0"
         warn_user(f"{table.path}: {name}: {found.total():,} rows have unknown categories ({listed}{more}), {seen}")
+
+
+def _warn_of_gaps(table: Table, encoder: RowEncoder, n: int) -> None:
+    """Warn of missing numbers, out of n rows, in columns that had none in training, if the median takes their place."""
+    if encoder.missing == VALUE and encoder.gaps:
+        warn_of_gaps(table.path, encoder.gaps, n)
+
+
+def warn_of_gaps(path: str, gaps: Counter[str], n: int) -> None:
+    """Warn that values are missing in columns that had none in training: how many of n, by column."""
+    listed = ", ".join(f"{name} ({count:,} of {n:,})" for name, count in gaps.most_common(_LISTED))
+    warn_user(f"{path}: values are missing in {listed}, which had none in training: the median takes their place")
 
 
 def _categorical(columns: Collection[Column]) -> list[str]:
