@@ -162,7 +162,7 @@ def test_where_the_report_goes(runs, monkeypatch, tmp_path):
     assert "report" not in cli("evaluate", "warm", "flats.csv")[0]
     assert not (runs / "warm/report.html").exists()
     out, _ = cli("evaluate", "warm", "flats.csv", "--recall", 0.9, "--positive", "no", "--report", tmp_path / "page.html")
-    assert re.search(r"threshold no from [\d.]+ on: .* on the validation part, .* on the table part", out)
+    assert re.search(r"threshold no from [\d.]+ on: .* on the validation part, .* on flats\.csv\n", out)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "If the model was trained on some of them" in page
     assert not (runs / "warm/report.json").exists(), "only what was measured on the test part is kept for predictions"
@@ -170,6 +170,18 @@ def test_where_the_report_goes(runs, monkeypatch, tmp_path):
     assert "2 models" in (tmp_path / "two.html").read_text(encoding="utf-8")
     out, _ = cli("evaluate", "warm", "--part", "validation", "--report", tmp_path / "three.html")
     assert "thresholds and prediction intervals: they need the validation part" in (tmp_path / "three.html").read_text()
+    cli("evaluate", "warm")
+    kept = [(runs / "warm" / name).read_bytes() for name in ("report.html", "report.json")]
+    for arguments in (("flats.csv", "--precision", 0.8), ("--part", "train", "--positive", "yes"), ("warm", "--recall", 0.9)):
+        out, err = cli("evaluate", "warm", *arguments)
+        assert out.endswith(
+            "report    not written: a run folder keeps the one on its test part; --report FILE.html writes this one\n"
+        )
+        assert err == ""
+        assert [(runs / "warm" / name).read_bytes() for name in ("report.html", "report.json")] == kept
+    assert json.loads(cli("evaluate", "warm", "flats.csv", "--recall", 0.9, "--json")[0])["report"]["file"] is None
+    for name in ("report.html", "report.json"):
+        (runs / "warm" / name).unlink()
     (runs / "warm/report.html").mkdir()
     out, err = cli("evaluate", "warm")
     assert "no report: warm/report.html: cannot be written" in err
@@ -314,12 +326,16 @@ def test_intervals_of_several_targets(as_it_comes, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("evaluate", "warm", "--precision", "0.9", "--recall", "0.9"), "either for a precision or for a recall"),
-        (("evaluate", "warm", "--precision", "2"), "above 0 and at most 1"),
+        (("evaluate", "warm", "--precision", "0.9", "--recall", "0.9"), "--precision and --recall: a threshold has only one"),
+        (("evaluate", "warm", "--precision", "2"), "--precision 2: a precision is above 0 and at most 1"),
         (("evaluate", "warm", "--precision", "0.9", "--positive", "yess"), "did you mean 'yes'"),
-        (("evaluate", "price", "--recall", "0.9"), "probabilities of classes only"),
+        (("evaluate", "price", "--recall", "0.9"), "--recall 0.9: thresholds are for models of tables that predict the prob"),
         (("evaluate", "warm", "--no-report", "--recall", "0.9"), "--no-report cannot be combined"),
-        (("evaluate", "warm", "--part", "validation", "--recall", "0.9"), "chosen on the validation part"),
+        (("evaluate", "warm", "--part", "validation", "--recall", "0.9"), "leave out --part validation"),
+        (
+            ("evaluate", "warm/model.pellucid", "flats.csv", "--recall", "0.9"),
+            "--recall: the threshold is chosen on the validation",
+        ),
         (("predict", "warm", "flats.csv", "--threshold", "1.5"), "a probability, from 0 to 1"),
         (("predict", "warm", "flats.csv", "--threshold", "x"), "a probability, from 0 to 1"),
         (("predict", "warm", "flats.csv", "--threshold", "maybe=0.5"), "there is no class 'maybe'"),
@@ -332,6 +348,25 @@ def test_errors_are_one_line(runs, monkeypatch, arguments, message):
     _, err = cli(*arguments, code=2)
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+def test_options_are_checked_before_anything_is_evaluated(runs, monkeypatch):
+    monkeypatch.chdir(runs)
+    monkeypatch.setattr("pellucid.cli.evaluate.load_data", None)
+    for arguments in (
+        ("--precision", 2),
+        ("--positive", "yess"),
+        ("--no-report", "--recall", 0.9),
+        ("--precision", 1, "--recall", 1),
+    ):
+        cli("evaluate", "warm", *arguments, code=2)
+
+
+def test_a_wish_of_three_classes_names_the_option(runs, monkeypatch):
+    monkeypatch.chdir(runs)
+    cli("train", "flats.csv", "--target", "city", "--epochs", 1, "--out", "city")
+    _, err = cli("evaluate", "city", "--precision", 0.9, code=2)
+    assert "--precision 0.9: name one of the 3 classes with --positive: Graz, Linz, Wien" in err
 
 
 def test_a_class_may_have_any_name():

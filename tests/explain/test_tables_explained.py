@@ -587,6 +587,13 @@ def test_the_rule_of_a_threshold():
         rule.decide(p, ("a", "b"))
 
 
+def test_a_threshold_is_not_rounded_to_the_precision_of_the_probabilities():
+    p = np.array([[0.7, 0.3]], np.float32)
+    between = float(p[0, 1]) + 1e-9  # the same number in float32
+    assert DecisionThreshold("b", between).decide(p, ("a", "b")).tolist() == [0]
+    assert DecisionThreshold("b", float(p[0, 1])).decide(p, ("a", "b")).tolist() == [1]
+
+
 def test_thresholds_of_an_estimator():
     train, validation = table(1000, 0, classes=True), table(500, 6, classes=True)
     words = np.array(["no", "yes"])

@@ -41,6 +41,8 @@ from pellucid.doctor.labels import LabelSearch
 from pellucid.explain import Importance, PartialDependence
 from pellucid.explain.intervals import calibrate
 from pellucid.metrics import Reliability, reliability, threshold_curve
+from pellucid.report.adaptive import adaptive
+from pellucid.report.contents import svg
 
 
 def some_history():
@@ -330,6 +332,55 @@ def test_ticks_are_at_the_values():
     assert [text.get_text() for text in whole.get_legend().get_texts()] == ["SGD", "Adam"]
     many = plots.over_seeds({"loss": {str(i): [[i, i]] for i in range(8)}}, [1, 2], "epoch").axes[0]
     assert len({(line.get_color(), line.get_marker()) for line in many.get_lines()}) == 8
+
+
+@pytest.mark.parametrize("name", ["$25,000-$50,000", "a_$x_$", r"\$1 of $2 \frac$", "_hidden", "$_$"])
+def test_names_of_users_are_drawn_as_they_are(name):
+    """Two dollar signs begin a formula in Matplotlib, and an underscore a name that legends leave out."""
+    column = dataclasses.replace(CITY, column=name, values=(name, "Linz"), observed=(name, "Linz"), outputs=(name,))
+    classes = dataclasses.replace(AREA, curves=np.ones((2, 3, 3)), outputs=("a", name, "c"))
+    other = Importance((name, "area"), np.ones((2, 2)), 0.9, "r2")
+    made = {
+        "confusion": (plots.confusion_matrix(TABLE, ("cat", name, "owl"), name), 3),
+        "importance": (plots.importance(other, title=name), 2),
+        "dependence": (plots.partial_dependence([column]), 3),
+        "classes": (plots.partial_dependence([classes], name), 2),
+        "thresholds": (plots.threshold_curves({name: CURVE, "b": CURVE}), 2),
+        "calibration": (plots.reliability_diagram(reliability([0.2, 0.3, 0.9], [0, 1, 1]), name), 1),
+        "seeds": (plots.over_seeds({name: {name: [[3, 1]], "b": [[1, 2]]}}, [1, 2], name, marks={f"{name}?": 1}), 4),
+        "forecasts": (plots.forecast_errors({name: np.eye(3)[:, :2], "b": np.ones((3, 2))}, [name, "b"]), 2),
+        "maps": (plots.maps({name: np.array([[[0, 1]]])}, classes=[name, "b"]), 2),
+        "sweep": (plots.sweep({name: [name, "b"]}, {(name,): 0.5, ("b",): 0.9}, title=name), 3),
+        "accuracies": (plots.accuracies({name: 0.5, "b": 0.75}, {name: (0.4, 0.6), "b": (0.6, 0.9)}), 1),
+        "representation": (plots.representation({name: np.eye(2)}, [0, 1], [name, "b"]), 2),
+    }
+    for what, (figure, times) in made.items():
+        drawn = svg(figure, what)
+        texts = [html.unescape(text) for text in re.findall("<text[^>]*>([^<]*)</text>", drawn)]
+        assert sum(name in text for text in texts) == times, (what, texts)
+        assert "<tspan" not in drawn, "formulas are made of such parts"
+
+
+def test_powers_of_ten_stay_formulas():
+    drawn = svg(plots.over_seeds({"loss": {"a": [[1, 1e5]]}}, [1, 2], "$ and $", log=["loss"]), "log")
+    assert "<tspan" in drawn, "the exponent is above"
+    assert "$ and $" in drawn
+
+
+CELLS = """() => [...document.querySelectorAll('[id^="cell-"] text')].map(text => getComputedStyle(text).fill)"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_on_the_cells_of_a_confusion_matrix_keep_their_colours(browser, scheme):
+    """The cells are an image, which does not follow the scheme of the reader; the labels beside them do."""
+    page = browser.new_page(color_scheme=scheme)
+    page.set_content(adaptive(svg(plots.confusion_matrix(TABLE), "confusion")))
+    assert page.evaluate("document.querySelectorAll('svg image').length") == 1
+    white, black = "rgb(255, 255, 255)", "rgb(0, 0, 0)"
+    assert page.evaluate(CELLS) == [white, black, black, white, white]  # of 5, 1, 2, 7 and 10
+    label = page.evaluate("getComputedStyle(document.querySelector('[id^=\"matplotlib.axis\"] text')).fill")
+    assert label == (black if scheme == "light" else "rgb(232, 236, 240)")
+    page.close()
 
 
 # -- figures of tables -------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from pellucid import (
     Sigmoid,
     Softmax,
 )
+from pellucid.cli.table_reports import wish_text
 from pellucid.core.json_text import json_text
 from pellucid.data import Dataset
 from pellucid.data.dataset import Origin
@@ -151,13 +152,53 @@ def test_what_too_few_samples_leave_out():
     found = table_report(two, table(50, 1, two.classes), one_class)
     assert found.wishes == ()
     (note,) = found.notes
-    assert note.startswith("thresholds of large: on the validation part, threshold_curve: there is no sample of the class")
-    with pytest.raises(DataError, match="the validation part, class large: threshold_curve: there is no sample"):
+    assert note == "thresholds of large: on the validation part, there is no row of large, so no threshold can be judged"
+    with pytest.raises(DataError, match="validation part, class large: there is no row of large, so no threshold"):
         table_report(two, table(50, 1, two.classes), one_class, recall=0.9)
     found = table_report(two, one_class, small)
     assert found.curves == {}
     assert found.wishes == ()
-    assert "the curves of large" in found.notes[0]
+    assert found.notes == ("the curves of large: there is no row of large, so no threshold can be judged",)
+
+
+@pytest.mark.parametrize("only", [0, 1])
+def test_a_wish_is_chosen_where_the_test_part_has_one_class_only(only, tmp_path):
+    two = trained("two")
+    rows, other = table(60, 1, two.classes), table(150, 2, two.classes)
+    found = table_report(two, rows.take(np.flatnonzero(rows.y == only)), other, recall=0.9)
+    (wish,) = found.wishes
+    assert wish.chosen == table_report(two, rows, other, recall=0.9).wishes[0].chosen
+    assert wish.measured is None
+    lacking = ("there is no row of large", "all rows are of large")[only]
+    assert wish_text(wish, found).endswith(f" on the validation part; not measured on the test part: {lacking}")
+    (record,) = json.loads(json_text(found.record()))["thresholds"]
+    assert (record["threshold"], record["test"]) == (wish.chosen.threshold, None)
+    write_table_page([found], tmp_path / "page.html", name="a", about=[], run="a")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<td>not measured</td>" in page
+    assert f"--threshold large={wish.chosen.threshold!r}" in page
+
+
+def test_a_threshold_that_no_row_of_the_test_part_reaches():
+    two = trained("two")
+    rows, other = table(150, 1, two.classes), table(150, 2, two.classes)
+    unlikely = rows.take(np.flatnonzero(two.predict(rows)[:, 1] < 0.6))
+    found = table_report(two, unlikely, other, precision=1)
+    assert found.wishes[0].measured.chosen == 0
+    text = wish_text(found.wishes[0], found)
+    assert text.endswith(", precision –, recall 0.0 % on the test part, where no row reaches it")
+
+
+def test_wishes_are_refused_before_the_importance_is_measured(monkeypatch):
+    monkeypatch.setattr("pellucid.runs.table_report.permutation_importance", None)
+    with pytest.raises(ConfigError, match="name one of the 3 classes"):
+        report("three", recall=0.9)
+    with pytest.raises(ConfigError, match="above 0 and at most 1"):
+        report("two", recall=2)
+    data = table(150, 2, ("small", "large"))
+    swapped = Dataset(data.x, 1 - data.y, classes=data.classes, name="swapped", origin=data.origin)
+    with pytest.raises(DataError, match="no threshold has a precision of 1 on these samples"):
+        table_report(trained("two"), data, swapped, precision=1)
 
 
 def test_bins_need_a_hundred_rows_each():
@@ -172,7 +213,7 @@ def test_a_report_without_calibration_has_neither_thresholds_nor_intervals():
     assert found.wishes == ()
     assert found.notes == ("thresholds and prediction intervals: they need the validation part of the run's data",)
     assert found.curves
-    with pytest.raises(ConfigError, match="is not at hand"):
+    with pytest.raises(ConfigError, match="give them as calibration, such as the validation part"):
         table_report(trained("two"), table(50, 1, ("small", "large")), recall=0.9)
     with pytest.raises(ConfigError, match="probabilities of classes only"):
         report("scores", recall=0.9)

@@ -39,7 +39,7 @@ from pellucid.model.several import refuse_several
 from pellucid.runs.folder import load_data, open_run
 from pellucid.runs.forecasts import Forecasts
 from pellucid.runs.run import describe_splits
-from pellucid.runs.table_report import TableReport, is_about_a_table, table_report
+from pellucid.runs.table_report import PARTS, TableReport, is_about_a_table, table_report
 from pellucid.runs.targets import scores_by_target, several_targets
 from pellucid.runs.task import (
     CLASSIFICATION_METRICS,
@@ -49,7 +49,6 @@ from pellucid.runs.task import (
     language_metrics,
 )
 
-PARTS = ("test", "validation", "train")
 COPIES_AUGMENTATION = "rotation=5,shift=1,scale=0.05"
 Opened = tuple[Model, dict[str, Any]]  # a model and the config.json of its run
 
@@ -88,8 +87,8 @@ def evaluate(
         None,
         "--report",
         metavar="FILE.html",
-        help="Write the report on a model of a table into this file.  [default: report.html in the folder of a single run, "
-        "with report.json]",
+        help="Write the report on a model of a table into this file.  [default: for the test part of a single run, report.html "
+        "in its folder, with report.json]",
     ),
     no_report: bool = typer.Option(False, "--no-report", help="Write no report on a model of a table."),
     precision: float | None = typer.Option(
@@ -119,6 +118,9 @@ def evaluate(
         raise ConfigError(f"there is no part {part!r}: {did_you_mean(part, PARTS)}")
     if augmentation is not None and not copies:
         raise ConfigError("--augmentation changes copies of the images: give their number with --copies")
+    asked = report is not None or precision is not None or recall is not None or positive is not None
+    if no_report and asked:
+        raise ConfigError("--no-report cannot be combined with --report, --precision, --recall and --positive")
     data = runs.pop() if len(runs) > 1 and _is_data(runs[-1]) else None
     if encoding is not None and (data is None or data in SOURCES):
         raise ConfigError(f"--encoding {encoding} is that of a text file or a folder of them: name it after the runs")
@@ -127,9 +129,16 @@ def evaluate(
     options.set_encoding(models[0], encoding)
     for run, model in zip(runs, models, strict=True):
         refuse_several(model.network, f"evaluating {run} with this command")
-    splits = None
-    if data is not None and data not in SOURCES and (kind_of(data) != "images" or _is_data_folder(data)):
-        samples, part, description = _read_user_data(data, models[0])
+    splits, targets = None, several_targets(models[0])
+    is_named = data is None or data in SOURCES or (kind_of(data) == "images" and not _is_data_folder(data))
+    user_data = None if is_named else data
+    has_report = is_about_a_table(models[0]) or len(targets) > 0
+    measured_on = part if user_data is None else Path(user_data).name
+    if asked and not has_report:
+        raise ConfigError(f"{runs[0]}: the report is for models of tables with one class or one number for each row")
+    table_reports.check_wish(models[0], precision=precision, recall=recall, positive=positive, part=measured_on)
+    if user_data is not None:
+        samples, part, description = _read_user_data(user_data, models[0])
         if opened[0][1].get("data", {}).get("reconstructs"):
             samples = reconstruction(samples)
         name, digest = samples.name, None
@@ -137,6 +146,12 @@ def evaluate(
         splits = load_data(opened[0][1], data_dir, data, models[0])
         samples, name, description, digest = getattr(splits, part), splits.name, describe_splits(splits), splits.sha256
     _check_same_split(runs, opened, part)
+    own = len(runs) == 1 and os.path.isdir(runs[0]) and not copies and data is None and part == "test"
+    with_report = not no_report and (asked or (own and has_report))
+    calibration = None
+    if with_report:
+        option = None if precision is recall is None else "--recall" if precision is None else "--precision"
+        calibration = _calibration_part(opened[0][1], data_dir, splits, part, option)
     changes = parse_augmentation(augmentation or COPIES_AUGMENTATION) if copies else None
     ensemble = Ensemble(models, augmentation=changes, copies=copies)
     evaluated = ensemble if len(models) > 1 or copies else models[0]
@@ -148,30 +163,25 @@ def evaluate(
     if isinstance(stage, Tokens) and len(models[0].output_shape) > 1:
         classification = language_metrics(stage.tokenizer)
     values = evaluated.evaluate(samples, metrics=classification if classifies else numeric)
-    targets, of_targets = several_targets(models[0]), scores_by_target(evaluated, samples)
+    of_targets = scores_by_target(evaluated, samples)
     n = len(samples) if len(models[0].output_shape) == 1 else None
     forecast = _forecast(evaluated, opened[0][1], samples, splits) if _is_forecast(models[0]) else None
     mistakes_line = None if mistakes is None else _draw_mistakes(evaluated, samples, values, mistakes)
-    asked = report is not None or precision is not None or recall is not None or positive is not None
-    if no_report and asked:
-        raise ConfigError("--no-report cannot be combined with --report, --precision, --recall and --positive")
     reports, page = list[TableReport](), None
-    has_report = is_about_a_table(models[0]) or len(targets) > 0
-    if not no_report and (asked or (len(runs) == 1 and not copies and data is None and part == "test" and has_report)):
-        calibration = _calibration_part(opened[0][1], data_dir, splits, part)
+    if with_report:
         for target in targets or (None,):
             found = table_report(
                 evaluated,
                 samples,
                 calibration,
-                part=part,
+                part=measured_on,
                 precision=precision,
                 recall=recall,
                 positive=positive,
                 target=target,
             )
             reports.append(found)
-        page = _write_report(reports, evaluated, runs, report, name, values, n, of_targets)
+        page = _write_report(reports, evaluated, runs, report, name, values, n, of_targets, own=own)
     if json:
         names: dict[str, object] = {"run": runs[0]} if len(runs) == 1 else {"runs": runs}
         more: dict[str, Any] = {} if forecast is None else {"forecast": forecast}
@@ -204,18 +214,30 @@ def evaluate(
             echo(line)
     if page is not None:
         echo(f"report    {page}")
+    elif with_report and report is None and not own:
+        echo("report    not written: a run folder keeps the one on its test part; --report FILE.html writes this one")
 
 
-def _calibration_part(config: Mapping[str, Any], data_dir: Path | None, splits: Splits | None, part: str) -> Dataset | None:
-    """Return the validation part of the run's data, for thresholds and intervals, if it is at hand and not what is measured."""
+def _calibration_part(
+    config: Mapping[str, Any], data_dir: Path | None, splits: Splits | None, part: str, option: str | None
+) -> Dataset | None:
+    """Return the validation part of the run's data, for thresholds and intervals, if it is at hand and not what is measured.
+
+    Raises ConfigError if it cannot be read and ``option`` needs it.
+    """
     if part == "validation":
         return None
     if splits is not None:
         return splits.validation
+    needed = f"{option}: the threshold is chosen on the validation part of the run's data"
+    if not config and option is not None:
+        raise ConfigError(f"{needed}, and a model file does not name them: evaluate its run folder")
     try:
         return load_data(config, data_dir).validation if config else None
-    except PellucidError:  # the data of the run are gone; the report says that these results are left out
-        return None
+    except PellucidError as error:  # the data of the run are gone
+        if option is not None:
+            raise ConfigError(f"{needed}: {error}") from None
+        return None  # the report says that these results are left out
 
 
 def _in_short(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,15 +257,20 @@ def _write_report(
     values: Mapping[str, Value],
     n: int | None,
     of_targets: Mapping[str, Mapping[str, float]],
+    *,
+    own: bool,
 ) -> str | None:
-    """Write the report, and return the name of its page. If the run folder cannot be written to, a line says so."""
-    single = runs[0] if len(runs) == 1 else None
-    folder = Path(single) if single is not None and os.path.isdir(single) else None
-    if path is None and folder is None:
+    """Write the report, and return the name of its page. If the run folder cannot be written to, a line says so.
+
+    Only a report on the test part of a run's ``own`` data is kept in its folder, where predictions read the results.
+    """
+    if path is None and not own:
         return None
+    single = runs[0] if len(runs) == 1 else None
     page, found = path if path is not None else Path(runs[0]) / table_reports.PAGE, reports[0]
-    results = folder / table_reports.RESULTS if folder is not None and found.part == "test" and found.calibration_rows else None
-    about = [("Data", f"{data}, {found.part}: {found.rows:,} rows"), ("Scores", format_scores(values, n, len(reports)))]
+    results = Path(runs[0]) / table_reports.RESULTS if own and found.calibration_rows else None
+    measured_on = f"{data}, {found.part}" if found.part in PARTS else data
+    about = [("Data", f"{measured_on}: {found.rows:,} rows"), ("Scores", format_scores(values, n, len(reports)))]
     about += [(f"Scores of {target}", format_target(scores)) for target, scores in of_targets.items()]
     name = Path(runs[0]).name if single is not None else f"{len(runs)} models"
     try:

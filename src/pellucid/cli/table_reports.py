@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,15 +15,48 @@ import typer
 from pellucid.cli.common import format_number
 from pellucid.core.files import read_json, write_text
 from pellucid.core.json_text import json_text
-from pellucid.errors import ConfigError, FileError
+from pellucid.errors import ConfigError, FileError, did_you_mean
 from pellucid.explain import DecisionThreshold, PredictionIntervals
+from pellucid.layers import Sigmoid, Softmax
+from pellucid.metrics import ThresholdChoice
 from pellucid.model.ensemble import Ensemble
 from pellucid.model.model import Model
-from pellucid.runs.table_report import TableReport, Wish
+from pellucid.runs.table_report import TableReport, Wish, is_about_a_table, missing_rows
 from pellucid.runs.targets import several_targets
 
 PAGE, RESULTS = "report.html", "report.json"  # in the run folder
 LISTED = 6  # columns on the terminal
+
+
+def check_wish(
+    model: Model, *, precision: float | None = None, recall: float | None = None, positive: str | None = None, part: str = ""
+) -> None:
+    """Raise ConfigError unless a threshold of the model can have the wished precision or recall, as the options name them.
+
+    ``part`` is that of the run's data on which it is measured, or the name of other data.
+    """
+    given = [("--precision", precision)] * (precision is not None) + [("--recall", recall)] * (recall is not None)
+    for option, value in given:
+        if value is not None and not 0 < value <= 1:
+            raise ConfigError(f"{option} {value:g}: a {option[2:]} is above 0 and at most 1")
+    if len(given) == 2:
+        raise ConfigError("--precision and --recall: a threshold has only one of both, so leave one out")
+    options = [f"{option} {value:g}" for option, value in given] + [f"--positive {positive}"] * (positive is not None)
+    if not options:
+        return
+    classifies = model.state.loss.classifies or model.classes is not None
+    if not is_about_a_table(model) or not classifies or not isinstance(model.state.head, (Softmax, Sigmoid)):
+        raise ConfigError(f"{options[0]}: thresholds are for models of tables that predict the probabilities of classes only")
+    classes = model.classes or tuple(map(str, range(max(2, model.output_shape[0]))))
+    if positive is not None and positive not in classes:
+        raise ConfigError(f"--positive {positive}: there is no class {positive!r}: {did_you_mean(positive, classes)}")
+    if given and positive is None and len(classes) != 2:
+        raise ConfigError(f"{options[0]}: name one of the {len(classes)} classes with --positive: {', '.join(classes[:10])}")
+    if given and part == "validation":
+        raise ConfigError(
+            f"{options[0]}: the threshold is chosen on the validation part, so it is measured on another: leave out "
+            "--part validation"
+        )
 
 
 def write(
@@ -79,11 +113,11 @@ def lines(found: TableReport) -> list[str]:
         coverage = found.coverage
         text.append(
             f"intervals {100 * found.intervals.level:g} %: the prediction ± {widths}; they contain "
-            f"{100 * coverage.fraction:.1f} % of the {found.part} part ({100 * coverage.expected:.1f} ± "
+            f"{100 * coverage.fraction:.1f} % of {found.place} ({100 * coverage.expected:.1f} ± "
             f"{100 * coverage.deviation:.1f} % expected)"
         )
     if len(found.wishes) == 1:
-        text.append(f"threshold {wish_text(found.wishes[0], found.part)}")
+        text.append(f"threshold {wish_text(found.wishes[0], found)}")
     return text
 
 
@@ -91,15 +125,20 @@ def _ends(values: Any) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
 
-def wish_text(wish: Wish, part: str) -> str:
-    """Return the rule for a wish, and what it does: ``yes from 0.59 on: …``."""
+def wish_text(wish: Wish, found: TableReport) -> str:
+    """Return the rule for a wish of a report, and what it does: ``yes from 0.59 on: …``."""
     assert wish.chosen is not None
     text = f"{wish.label} from {wish.chosen.threshold!r} on: {_both(wish.chosen)} on the validation part"
-    return text if wish.measured is None else f"{text}, {_both(wish.measured)} on the {part} part"
+    if wish.measured is not None:
+        unreached = "" if wish.measured.chosen else ", where no row reaches it"
+        return f"{text}, {_both(wish.measured)} on {found.place}{unreached}"
+    lacking = missing_rows(found.predictions, (found.predictions.classes or ()).index(wish.label))
+    return f"{text}; not measured on {found.place}: {lacking}"
 
 
-def _both(choice: Any) -> str:
-    return f"precision {100 * choice.precision:.1f} %, recall {100 * choice.recall:.1f} %"
+def _both(choice: ThresholdChoice) -> str:
+    precision = "–" if math.isnan(choice.precision) else f"{100 * choice.precision:.1f} %"
+    return f"precision {precision}, recall {100 * choice.recall:.1f} %"
 
 
 # -- for predictions ---------------------------------------------------------------------------------------------------
@@ -107,8 +146,6 @@ def _both(choice: Any) -> str:
 
 def parse_threshold(text: str, classes: tuple[str, ...]) -> DecisionThreshold:
     """Return the rule ``0.8`` (of the second of two classes) or ``CLASS=0.8``. Raises ConfigError."""
-    from pellucid.errors import did_you_mean
-
     label, _, number = text.rpartition("=")
     if not label:
         if len(classes) != 2:

@@ -29,7 +29,7 @@ class DecisionThreshold:
 
         Raises ConfigError if the label is none of them, and ShapeError for other numbers of classes.
         """
-        p = np.asarray(probabilities)
+        p = np.asarray(probabilities, np.float64)  # as for the choice; float32 would round the threshold
         if p.ndim != 2 or p.shape[1] != len(classes) or len(classes) < 2:
             raise ShapeError(f"expected the probabilities of {len(classes)} classes, (n, {len(classes)}), got {p.shape}")
         if self.label not in classes:

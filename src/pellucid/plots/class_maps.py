@@ -10,7 +10,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.errors import DataError, ShapeError
-from pellucid.plots.style import blank_figure, frame_image, join_names, show_image, with_alt
+from pellucid.plots.style import blank_figure, frame_image, join_names, legend_label, show_image, with_alt
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -118,7 +118,8 @@ def _patches(names: Sequence[str], colors: Array, rows: Mapping[str, Array]) -> 
     from matplotlib.patches import Patch
 
     entries = [*names, "no label"] if any((row < 0).any() for row in rows.values()) else names
-    return [Patch(facecolor=color, edgecolor="#888888", label=name) for name, color in zip(entries, colors, strict=False)]
+    labels = map(legend_label, entries)
+    return [Patch(facecolor=color, edgecolor="#888888", label=label) for label, color in zip(labels, colors, strict=False)]
 
 
 def _text(rows: Mapping[str, Array], names: Sequence[str], title: str, *, images: bool) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.errors import ShapeError
-from pellucid.plots.style import blank_figure, join_names, with_alt
+from pellucid.plots.style import CELL, blank_figure, join_names, with_alt
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +35,8 @@ def confusion_matrix(table: Array, classes: Sequence[str] | None = None, title: 
         for j in range(k):
             if table[i, j]:
                 color = "white" if fraction[i, j] > 0.3 else "black"
-                ax.text(j, i, f"{table[i, j]:g}", ha="center", va="center", fontsize=9, color=color)
+                style = {"ha": "center", "va": "center", "fontsize": 9, "color": color, "gid": f"{CELL}{i}-{j}"}
+                ax.text(j, i, f"{table[i, j]:g}", **style)
     short = max(map(len, names)) <= 2
     ax.set_xticks(range(k), names, rotation=0 if short else 45, ha="center" if short else "right")
     ax.set_yticks(range(k), names)

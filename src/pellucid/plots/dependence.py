@@ -12,7 +12,17 @@ from pellucid.errors import DataError
 from pellucid.explain.dependence import PartialDependence
 from pellucid.plots.importance import shortened
 from pellucid.plots.seeds import LINE_STYLES
-from pellucid.plots.style import BLUE, GREY, blank_figure, few_ticks, grid_size, join_names, name_dates, with_alt
+from pellucid.plots.style import (
+    BLUE,
+    GREY,
+    blank_figure,
+    few_ticks,
+    grid_size,
+    join_names,
+    legend_label,
+    name_dates,
+    with_alt,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,14 +90,14 @@ def _draw_classes(ax: Any, one: PartialDependence) -> None:
     shown = min(MAX_CATEGORIES, len(one.values))
     for i, name in enumerate(one.outputs[: len(LINE_STYLES)]):
         color, dash, marker = LINE_STYLES[i]
-        mean = one.average[:, i]
+        mean, label = one.average[:, i], legend_label(shortened(name))
         if isinstance(one.values, np.ndarray):
             style = {"marker": marker, "markersize": 6, "markevery": max(1, len(one.values) // 6)}
-            ax.plot(one.values, mean, color=color, linestyle=dash, label=shortened(name), **style)
+            ax.plot(one.values, mean, color=color, linestyle=dash, label=label, **style)
         else:
             side = (i + 1) / (min(len(one.outputs), len(LINE_STYLES)) + 1) - 0.5
             places = np.arange(shown) + side / 2  # beside each other, so that none is hidden
-            ax.plot(places, mean[:shown], color=color, linestyle="", marker=marker, markersize=6, label=shortened(name))
+            ax.plot(places, mean[:shown], color=color, linestyle="", marker=marker, markersize=6, label=label)
     if isinstance(one.values, np.ndarray):
         _draw_observed(ax, one)
     else:

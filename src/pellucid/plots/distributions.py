@@ -11,7 +11,7 @@ from pellucid.core.memory import Array
 from pellucid.errors import DataError
 from pellucid.model.activations import activations
 from pellucid.model.model import Model
-from pellucid.plots.style import BLUE, VERMILION, blank_figure, grid_size, join_names, with_alt
+from pellucid.plots.style import BLUE, VERMILION, blank_figure, grid_size, join_names, legend_label, with_alt
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,4 +95,4 @@ def activation_histograms(model: Model, x: Array, bins: int = 40) -> Figure:
 
 def _draw_histogram(ax: Any, values: Histogram, name: str, *, filled: bool) -> None:
     color, alpha = (BLUE, 0.55) if filled else (VERMILION, 1)
-    ax.stairs(values["shares"], values["edges"], fill=filled, color=color, alpha=alpha, linewidth=1.3, label=name)
+    ax.stairs(values["shares"], values["edges"], fill=filled, color=color, alpha=alpha, linewidth=1.3, label=legend_label(name))

@@ -10,7 +10,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.errors import ShapeError
-from pellucid.plots.style import BLUE, GREEN, GREY, VERMILION, blank_figure, with_alt
+from pellucid.plots.style import BLUE, GREEN, GREY, VERMILION, blank_figure, legend_label, with_alt
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ def forecast_errors(errors: Mapping[str, Array], targets: Sequence[str], title: 
     steps = np.arange(1, shape[0] + 1)
     for i, (ax, target) in enumerate(zip(axes, shown, strict=True)):
         for (name, array), style in zip(arrays.items(), itertools.cycle(STYLES), strict=False):
-            ax.plot(steps, array[:, i], label=name, markersize=4, **style)
+            ax.plot(steps, array[:, i], label=legend_label(name), markersize=4, **style)
         ax.set_title(target)
         ax.set_xlabel("Rows ahead")
         ax.xaxis.get_major_locator().set_params(integer=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pellucid.errors import DataError
-from pellucid.plots.style import BLUE, GREEN, GREY, VERMILION, blank_figure, join_names, with_alt
+from pellucid.plots.style import BLUE, GREEN, GREY, VERMILION, blank_figure, join_names, legend_label, with_alt
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,14 +58,14 @@ def over_seeds(
                 xs, table = np.asarray(x, float)[present], table[:, present]
                 median = np.nanmedian(table, axis=0)
                 markers = marker if len(xs) <= MAX_MARKERS else ""
-                ax.plot(xs, median, color=color, linestyle=dash, marker=markers, markersize=4, label=name)
+                ax.plot(xs, median, color=color, linestyle=dash, marker=markers, markersize=4, label=legend_label(name))
                 if len(median):
                     descriptions.append(f"{name} {median[0]:.3g} to {median[-1]:.3g}")
                 if len(table) > 1:
                     low, high = np.nanmin(table, axis=0), np.nanmax(table, axis=0)
                     ax.fill_between(xs, low, high, color=color, alpha=0.18, linewidth=0)
         for meaning, at in (marks or {}).items():
-            ax.axvline(at, color=GREY, linewidth=1, linestyle=":", label=meaning)
+            ax.axvline(at, color=GREY, linewidth=1, linestyle=":", label=legend_label(meaning))
         if ylabel in log:
             ax.set_yscale("log")
         _set_x_ticks(ax, x, log_x)

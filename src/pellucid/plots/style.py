@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BLUE, VERMILION, GREY, GREEN = "#0072B2", "#D55E00", "#6B6B6B", "#009E73"
 FRAME = "#CCCCCC"  # around images
+CELL = "cell-"  # begins the ids of texts on colored cells, whose colors do not change on a dark ground
 DPI = 160
 
 SETTINGS: Any = {
@@ -140,9 +141,34 @@ def name_dates(axis: Any) -> None:
 
 
 def with_alt(figure: Figure, text: str) -> Figure:
-    """Set the alternative text of a figure, and return the figure."""
+    """Set the alternative text of a figure, and return the figure. Its own texts are finished, too: a dollar sign is one."""
+    _show_dollars(figure)
     figure.set_label(text)
     return figure
+
+
+def _show_dollars(figure: Figure) -> None:
+    """Let texts with dollar signs be shown as they are: names of columns and classes contain some, and are no formulas.
+
+    Without this, Matplotlib reads what is between two of them as mathematics. The labels of logarithmic axes, which it writes
+    so itself, stay formulas.
+    """
+    import matplotlib
+    from matplotlib.text import Text
+
+    with matplotlib.rc_context(SETTINGS):  # of the ticks that are made here
+        for text in figure.findobj(Text):
+            assert isinstance(text, Text)
+            if "$" in text.get_text() and r"\mathdefault" not in text.get_text():
+                text.set_parse_math(False)
+
+
+def legend_label(name: str) -> str:
+    """Return a name as the label of an artist in a legend. Matplotlib leaves out labels that begin with an underscore.
+
+    A zero-width space is before such a name.
+    """
+    return f"\u200b{name}" if name.startswith("_") else name
 
 
 def alt(figure: Figure) -> str:

@@ -11,7 +11,7 @@ from pellucid.errors import DataError
 from pellucid.metrics import ThresholdChoice, ThresholdCurve
 from pellucid.plots.importance import shortened
 from pellucid.plots.seeds import LINE_STYLES
-from pellucid.plots.style import GREY, blank_figure, join_names, with_alt
+from pellucid.plots.style import GREY, blank_figure, join_names, legend_label, with_alt
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +30,7 @@ def threshold_curves(
     shown = dict(list(curves.items())[: len(LINE_STYLES)])
     figure, (roc, trade) = blank_figure(8.8, 4.1, 2)
     for (name, curve), (color, dash, _) in zip(shown.items(), LINE_STYLES, strict=False):
-        short = shortened(name)
+        short = legend_label(shortened(name))
         x, y = np.concatenate([[0.0], curve.false_positive_rate]), np.concatenate([[0.0], curve.recall])
         roc.plot(x, y, color=color, linestyle=dash, label=f"{short}: area {curve.roc_auc:.3f}")
         label = f"{short}: average {curve.average_precision:.3f}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pellucid.plots.style import BLUE, GREEN, GREY, VERMILION
+from pellucid.plots.style import BLUE, CELL, GREEN, GREY, VERMILION
 
 # On a dark ground the colours of figures need more light; the hues stay those of Okabe and Ito.
 DARK = {
@@ -21,11 +21,14 @@ DARK = {
 def adaptive(svg: str) -> str:
     """Return a figure of this package with a style that changes its colours where the reader's scheme is dark.
 
+    An image in it, such as the cells of a confusion matrix, stays as it is, and so do the texts on its cells.
     The style is in the file, so it works in an ``<img>``, which the styles of the page do not reach.
     """
     rules = ["text{fill:#e8ecf0}"]
     for light, dark in DARK.items():
         for what in ("fill", "stroke"):
             rules.append(f'[style*="{what}: {light.lower()}"]{{{what}:{dark}!important}}')
+    cell = f'[id^="{CELL}"] text'  # these selectors are more specific than those above
+    rules += [f"{cell}{{fill:#000000}}", f'{cell}[style*="fill: #ffffff"]{{fill:#ffffff!important}}']
     start = svg.index(">", svg.index("<svg ")) + 1
     return f"{svg[:start]}<style>@media (prefers-color-scheme:dark){{{''.join(rules)}}}</style>{svg[start:]}"

@@ -8,7 +8,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from pellucid.core.files import write_text
 from pellucid.data.tables.dates import iso_date
@@ -18,7 +17,7 @@ from pellucid.metrics import ThresholdChoice
 from pellucid.plots import alt
 from pellucid.report.adaptive import adaptive
 from pellucid.report.contents import svg
-from pellucid.runs.table_report import REPEATS, TableReport
+from pellucid.runs.table_report import REPEATS, TableReport, Wish
 
 STYLE = """
 figure { background: var(--paper); border: 0; padding: 0; }
@@ -85,7 +84,7 @@ def _sections(found: TableReport, drawn: Figures, run: str | None) -> str:
             "<h2>Which classes are taken for which</h2>\n<p>Each row of the matrix is a true class, each column a predicted "
             f"one.</p>\n{_figure(drawn, 'confusion')}"
         )
-    if found.curves:
+    if found.curves or found.wishes:
         sections.append(_thresholds(found, drawn, run))
     if found.reliability is not None:
         sections.append(_calibration(found, drawn))
@@ -145,12 +144,14 @@ def _dependence(found: TableReport, drawn: Figures) -> str:
 
 
 def _thresholds(found: TableReport, drawn: Figures, run: str | None) -> str:
+    areas = (
+        " The area under the ROC curve (left) is the probability that a row of the class has a higher probability than another "
+        "row; the average precision (right) shows how well a rare class is found."
+    )
     parts = [
         "<h2>What a threshold of the probability does</h2>\n",
         "<p>Recall is the fraction of a class that is found; precision is the fraction of right answers among those that are "
-        "found. A lower threshold finds more, with more false alarms. The area under the ROC curve (left) is the probability "
-        "that a row of the class has a higher probability than another row; the average precision (right) shows how well a "
-        "rare class is found.</p>\n",
+        f"found. A lower threshold finds more, with more false alarms.{areas if found.curves else ''}</p>\n",
         _figure(drawn, "thresholds"),
     ]
     if found.wishes:
@@ -160,14 +161,12 @@ def _thresholds(found: TableReport, drawn: Figures, run: str | None) -> str:
             if wish.chosen is None:
                 rows.append((wished, "none reaches it", "", "", ""))
                 continue
-            rows.append(
-                (wished, f"{wish.chosen.threshold:g}", _choice(wish.chosen), _choice(wish.measured), _share(wish, found))
-            )
+            rows.append((wished, f"{wish.chosen.threshold:g}", _choice(wish.chosen), *_measured_choice(wish, found)))
         columns = ("wished", "threshold", "precision, recall on validation", f"on {found.part}", "rows called so")
         parts.append(f"<h3>Thresholds for {escape(label)}</h3>\n{_table(columns, rows)}")
         parts.append(
-            "<p>A threshold that was chosen on few rows is better on them than on others: what counts is the figure on the "
-            f"{escape(found.part)} part.</p>\n"
+            "<p>A threshold that was chosen on few rows is better on them than on others: what counts is the figure on "
+            f"{escape(found.place)}.</p>\n"
         )
         rule = next((wish.rule for wish in found.wishes if wish.rule is not None), None)
         if rule is not None and run is not None:
@@ -177,8 +176,11 @@ def _thresholds(found: TableReport, drawn: Figures, run: str | None) -> str:
     return "".join(parts)
 
 
-def _share(wish: Any, found: TableReport) -> str:
-    return f"{100 * wish.measured.chosen / found.predictions.weights.sum():.1f} %"
+def _measured_choice(wish: Wish, found: TableReport) -> tuple[str, str]:
+    """Return precision and recall of a threshold where it was measured, and the fraction of the rows that are called so."""
+    if wish.measured is None:
+        return "not measured", ""
+    return _choice(wish.measured), f"{100 * wish.measured.chosen / found.predictions.weights.sum():.1f} %"
 
 
 def _choice(one: ThresholdChoice | None) -> str:
@@ -250,7 +252,7 @@ def _worst(found: TableReport) -> str:
         rows.append((line, truth, predicted, error, *(_cell(found.worst_cells[i][name]) for name in order)))
     known = " Rows are numbered as in the file, without its header."
     if found.worst_lines is None:
-        known = f" Rows are numbered from 0 on, among those of the {escape(found.part)} part."
+        known = f" Rows are numbered from 0 on, among those of {escape(found.place)}."
     return (
         "<h2>The rows that it is most wrong about</h2>\n"
         f"<p>Look at them: they are often unusual, or their target is wrong.{known} The columns are in the order of their "

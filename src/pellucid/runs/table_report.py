@@ -54,6 +54,7 @@ CURVE_ROWS = 500  # whose individual curves are computed
 STRONGEST = 4  # columns whose curves are drawn
 WORST = 10  # rows that are listed
 MATRIX_CLASSES = 20  # of a confusion matrix that can be read
+PARTS = ("test", "validation", "train")  # of the data of a run
 LEVEL = 0.9  # of the prediction intervals
 BIN_ROWS, MAX_BINS = 100, 5  # with 100 calibration samples in a bin, the coverage in it has a deviation of 3 %
 WISHES = (("precision", 0.8), ("precision", 0.9), ("precision", 0.95), ("recall", 0.8), ("recall", 0.9), ("recall", 0.95))
@@ -63,7 +64,8 @@ WISHES = (("precision", 0.8), ("precision", 0.9), ("precision", 0.95), ("recall"
 class Wish:
     """A wished precision or recall (``kind``) of a class, and the threshold that has it on the validation part.
 
-    ``measured`` is what this threshold does on the test part. Both are None if no threshold has the wished precision.
+    ``measured`` is what this threshold does on the test part, or None if all of its rows belong to the class, or none. Both are
+    None if no threshold has the wished precision.
     """
 
     kind: str
@@ -94,12 +96,13 @@ class TableReport:
     """What was measured on a model of a table; see :func:`table_report`.
 
     - ``target``: the name of the predicted column.
-    - ``part``, ``rows``: the name and the size of the part on which it was measured. ``calibration_rows`` is the size of that
-      on which thresholds and intervals were chosen, or 0.
+    - ``part``, ``rows``: the name and the size of the part on which it was measured, or the name of other data.
+      ``calibration_rows`` is the size of the part on which thresholds and intervals were chosen, or 0.
     - ``importance``: of all columns. ``dependence``: of the strongest columns.
     - ``worst``: the rows with the largest errors, ``worst_cells`` what is in their columns, and ``worst_lines`` their rows in
       the file, from 1 without the header, if they are known.
-    - For classes: ``curves`` by class, ``reliability`` of the probability of ``reliability_of``, and the ``wishes``.
+    - For classes: ``curves`` by class, ``reliability`` of the probability of ``reliability_of``, and the ``wishes``. A class
+      has no curve if all rows belong to it, or none.
     - For numbers: ``intervals`` and their ``coverage``.
     - ``notes``: what was left out, and why.
     """
@@ -121,6 +124,11 @@ class TableReport:
     intervals: PredictionIntervals | None
     coverage: Coverage | None
     notes: tuple[str, ...]
+
+    @property
+    def place(self) -> str:
+        """What it was measured on, as a text: ``the test part``, or the name of other data."""
+        return f"the {self.part} part" if self.part in PARTS else self.part
 
     @functools.cached_property
     def residuals(self) -> Array:
@@ -162,7 +170,7 @@ class TableReport:
             ],
             "left_out": list(self.notes),
         }
-        if self.curves:
+        if self.curves or self.wishes:
             found["classes"] = {
                 name: {"roc_auc": one.roc_auc, "average_precision": one.average_precision, "fraction": one.fraction}
                 for name, one in self.curves.items()
@@ -271,8 +279,20 @@ def table_report(
     held_out = None if calibration is None else predictions_of(model, calibration, function="table_report")
     if held_out is None:
         if precision is not None or recall is not None:
-            raise ConfigError("a threshold is chosen on the validation part of the run's data, which is not at hand")
+            raise ConfigError(
+                "a threshold is chosen on other rows than those it is measured on: give them as calibration, such as the "
+                "validation part of the run's data"
+            )
         notes.append("thresholds and prediction intervals: they need the validation part of the run's data")
+
+    curves, wishes = dict[str, ThresholdCurve](), tuple[Wish, ...]()
+    index, given = None, precision is not None or recall is not None
+    if found.classes is not None and found.probabilities:  # before the importance, which takes most of the time
+        if positive is not None or given or len(found.classes) == 2:
+            index = found.class_index(positive, "table_report")
+        curves = _curves(found, index, notes)
+        if held_out is not None and index is not None and (curves or given):
+            wishes = _wishes(held_out, index, curves.get(found.classes[index]), precision, recall, notes)
 
     importance = permutation_importance(model, _few(model, test, seed), metric=_metric(found), repeats=REPEATS, seed=seed)
     strongest = [i for i in importance.order if importance.mean[i] > 0][:STRONGEST] or list(importance.order[:1])
@@ -288,7 +308,6 @@ def table_report(
     rows = np.asarray(test.take(worst.rows).x)
     cells = tuple({column.name: column.written(row) for column in columns} for row in rows)
     lines = file_rows(test)
-    curves, wishes = dict[str, ThresholdCurve](), tuple[Wish, ...]()
     reliable, of = None, ""
     intervals, coverage = None, None
     if found.classes is None:
@@ -298,17 +317,11 @@ def table_report(
             except DataError as error:
                 notes.append(f"prediction intervals: {error}")
     elif found.probabilities:
-        index = None if positive is None and len(found.classes) > 2 else found.class_index(positive, "table_report")
-        curves = _curves(found, index, notes)
         if index is None:
             of, p, event = "the predicted class", found.outputs.max(axis=1), found.outputs.argmax(axis=1) == found.true
         else:
             of, p, event = found.classes[index], found.outputs[:, index], found.true == index
         reliable = reliability(p, event)
-        if (precision is not None or recall is not None) and index is None:
-            found.class_index(None, "table_report")  # raises ConfigError
-        if held_out is not None and index is not None and curves:
-            wishes = _wishes(held_out, index, curves[found.classes[index]], precision, recall, notes)
     else:
         notes.append("thresholds and calibration: the outputs of this model are scores, not probabilities")
     stage = table_stage(model)
@@ -358,16 +371,31 @@ def _curves(found: Predictions, index: int | None, notes: list[str]) -> dict[str
     names, curves = found.classes or (), dict[str, ThresholdCurve]()
     for i in range(len(names)) if index is None else (index,):
         try:
-            curves[names[i]] = threshold_curve(found.outputs[:, i], found.true == i, found.weights)
+            curves[names[i]] = _curve(found, i)
         except DataError as error:
             notes.append(f"the curves of {names[i]}: {error}")
     return curves
 
 
+def _curve(found: Predictions, index: int) -> ThresholdCurve:
+    """Return the curve of thresholds of a class. Raises DataError, which says what is missing for it."""
+    if lacking := missing_rows(found, index):
+        raise DataError(f"{lacking}, so no threshold can be judged")
+    return threshold_curve(found.outputs[:, index], found.true == index, found.weights)
+
+
+def missing_rows(found: Predictions, index: int) -> str:
+    """Return which rows are missing to judge a threshold of a class; an empty string if there are some of it and of others."""
+    inside, name = found.true == index, (found.classes or ())[index]
+    if not found.weights[inside].sum() > 0:
+        return f"there is no row of {name}"
+    return "" if found.weights[~inside].sum() > 0 else f"all rows are of {name}"
+
+
 def _wishes(
     held_out: Predictions,
     index: int,
-    measured: ThresholdCurve,
+    measured: ThresholdCurve | None,
     precision: float | None,
     recall: float | None,
     notes: list[str],
@@ -375,7 +403,7 @@ def _wishes(
     """Return the wishes with their thresholds; those of the report that no threshold fulfils have none."""
     label = (held_out.classes or ())[index]
     try:
-        curve = threshold_curve(held_out.outputs[:, index], held_out.true == index, held_out.weights)
+        curve = _curve(held_out, index)
     except DataError as error:
         if precision is not None or recall is not None:
             raise DataError(f"the validation part, class {label}: {error}") from None
@@ -392,5 +420,5 @@ def _wishes(
                 raise DataError(f"the validation part, class {label}: {error}") from None
             wishes.append(Wish(kind, value, label, None, None))
             continue
-        wishes.append(Wish(kind, value, label, chosen, measured.at(chosen.threshold)))
+        wishes.append(Wish(kind, value, label, chosen, None if measured is None else measured.at(chosen.threshold)))
     return tuple(wishes)
