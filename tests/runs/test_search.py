@@ -275,6 +275,40 @@ def test_a_sweep_over_a_table_goes_on_where_its_data_choose_the_epochs(table, no
     assert "was trained with epochs=" in err
 
 
+@pytest.mark.parametrize("model", ["mlp", "table"])
+@pytest.mark.parametrize(
+    ("before", "now", "message"),
+    [
+        (["--epochs", 2], [], "was trained with epochs=2, not the default: choose another --out"),
+        (["--batch-size", 50], [], "was trained with batch_size=50, not the default"),
+        (["--optimizer", "adam"], ["--optimizer", "adamw"], "was trained with optimizer="),
+    ],
+)
+def test_a_sweep_does_not_reuse_cells_of_other_settings_where_its_data_choose_them(
+    table, no_figures, model, before, now, message
+):
+    words = [table, "--target", "sum", "--model", model, "--grid", "lr=0.001", "--jobs", 1, "--out", "swept"]
+    words += [] if "--epochs" in before else ["--epochs", 1]
+    sweep(*words, *before)
+    again, _ = sweep(*words, *before)
+    assert again.splitlines()[0] == "1 of 1 runs are done already"
+    _, err = sweep(*words, *now, code=2)
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_cell_without_a_configuration_counts_as_done(table, no_figures):
+    words = [table, "--target", "sum", *MLP, "--grid", "hidden=2", "--epochs", 1, "--jobs", 1, "--out", "swept"]
+    sweep(*words)
+    Path("swept/hidden=2,seed=0/config.json").unlink()
+    work = Sweep(
+        RunSettings(data=str(table), model="mlp", optimizer="adam", epochs=1, reading=_reading()),
+        Grid.parse(["hidden=2"]),
+        Path("swept"),
+    )
+    assert work.outstanding() == []
+
+
 def test_a_search_from_the_command_line(table, no_figures):
     words = [table, "--target", "sum", *MLP, "--grid", "hidden=2,4", "--grid", "lr=0.001,0.01", "--grid", "dropout=0,0.1"]
     words += ["--epochs", 6, "--strategy", "halving", "--jobs", 1, "--out", "swept"]

@@ -171,7 +171,10 @@ class RunPlan:
 
     @property
     def chosen_by_data(self) -> frozenset[str]:
-        """The keys of :meth:`record` whose values a run decides when it has read its data."""
+        """The keys of :meth:`record` whose values a run decides when it has read its data.
+
+        For two runs to have the same values, the settings of these names must be equal.
+        """
         by_data = self.settings.data not in SOURCES or self.recipe.fit.steps_per_epoch is not None
         names = ("epochs", "steps_per_epoch", "batch_size") if by_data else ()
         chosen = frozenset(name for name in names if getattr(self.settings, name) is None)

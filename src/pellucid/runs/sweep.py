@@ -16,6 +16,7 @@ for them.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
@@ -52,6 +53,7 @@ from pellucid.runs.cells import (
 )
 from pellucid.runs.folder import METRICS
 from pellucid.runs.plan import RunPlan, RunSettings
+from pellucid.runs.resuming import saved_settings
 from pellucid.runs.run import Notify
 from pellucid.runs.search import Combination, Exhaustive, Standing, Strategy, Trials
 from pellucid.training import threads
@@ -255,10 +257,18 @@ class Sweep:
         before, now = metrics.get("settings") or {}, json.loads(json_text(plan.record()))
         for key in now.keys() - plan.chosen_by_data:
             if before.get(key) != now[key]:
-                raise ConfigError(
-                    f"{self.out / name} was trained with {key}={before.get(key)}, not {now[key]}: choose another --out"
-                )
+                raise self._other_settings(name, key, before.get(key), now[key])
+        # The values that the data choose are equal if they were left to the data before, too.
+        with contextlib.suppress(FileError):  # there is no config.json, or that of a version without settings
+            saved = saved_settings(self.out / name)
+            for key in sorted(plan.chosen_by_data & vars(saved).keys()):
+                if getattr(saved, key) != getattr(plan.settings, key):
+                    raise self._other_settings(name, key, getattr(saved, key), getattr(plan.settings, key))
         return metrics
+
+    def _other_settings(self, name: str, key: str, before: Any, now: Any) -> ConfigError:
+        shown = ["the default" if value is None else value for value in (before, now)]
+        return ConfigError(f"{self.out / name} was trained with {key}={shown[0]}, not {shown[1]}: choose another --out")
 
     def standing(self, name: str, share: float = 1.0) -> Standing | None:
         """Return the standing of a cell after a share of its epochs, or None if it is not trained so far."""
