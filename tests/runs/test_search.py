@@ -258,11 +258,35 @@ def test_a_time_budget_of_a_sweep(tmp_path, mnist_folder, no_figures, monkeypatc
     monkeypatch.setenv("PELLUCID_DATA", str(mnist_folder))
 
 
+@pytest.mark.parametrize(
+    ("strategy", "seconds"),
+    [(Halving, 10), (lambda: OptunaSearch(trials=16), 10), (lambda: OptunaSearch(trials=16, pruner="none"), 20)],
+    ids=["halving", "optuna", "optuna without a pruner"],
+)
+def test_a_search_ends_where_the_time_budget_has_no_room_for_a_run(
+    tmp_path, mnist_folder, no_figures, monkeypatch, strategy, seconds
+):
+    """The deadline itself is not reached: a run that would not end before it is not begun."""
+    if strategy is not Halving:
+        pytest.importorskip("optuna", reason="Optuna is not installed")
+    work, lines = Sweep(BASE, Grid.parse(["lr=0.01,0.02,0.03,0.05,0.1,0.2,0.3,0.4"]), tmp_path / "swept"), []
+    clock = Clock(monkeypatch, 1.0)
+    deadline = clock.now + seconds  # one epoch of a run takes 3 seconds, the whole run 13
+    work.run(1, notify=lines.append, strategy=strategy(), time_budget=seconds)
+    assert clock.now < deadline
+    used_up = [line for line in lines if line.startswith("the time budget is used up: ")]
+    assert used_up == lines[-1:]
+    assert not any(line.startswith(("rung 2", "trials 9")) for line in lines)
+    assert 1 <= len(work.rows()) < 8
+
+
 def test_time_budgets_that_are_refused(tmp_path):
     work = Sweep(BASE, Grid.parse(["lr=0.1"]), tmp_path / "swept")
     for seconds in (0, -1, math.nan, math.inf):
         with pytest.raises(ConfigError, match=r"--time-budget .*: expected a number of seconds above 0"):
             work.run(1, time_budget=seconds)
+        _, err = sweep("--grid", "lr=0.1", "--splits", 3, "--time-budget", seconds, "--out", tmp_path / "swept", code=2)
+        assert f"--time-budget {seconds:g}: expected a number of seconds above 0" in err
     assert not (tmp_path / "swept").exists()
 
 

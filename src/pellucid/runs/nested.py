@@ -23,7 +23,7 @@ from pellucid.core.json_text import json_text
 from pellucid.data.sources.registry import SOURCES, checked_name, reads_windows
 from pellucid.errors import ConfigError, FileError
 from pellucid.runs.cells import ACCURACY, NAMES, R_SQUARED, formatted
-from pellucid.runs.plan import RunSettings
+from pellucid.runs.plan import RunSettings, check_time_budget
 from pellucid.runs.selection import Look, Selection
 from pellucid.runs.sweep import Grid, Sweep
 
@@ -43,10 +43,10 @@ def sweeps(base: RunSettings, grid: Grid, out: Path, splits: int) -> list[Sweep]
 
 
 class TimeLeft:
-    """A time budget of ``seconds`` from now on, in parts for what is left to do."""
+    """A time budget of ``seconds`` from now on, in parts for what is left to do. Raises ConfigError unless it is above 0."""
 
     def __init__(self, seconds: float):
-        self.end = time.time() + seconds
+        self.end = time.time() + check_time_budget(seconds)
 
     def part(self, left: int) -> float:
         """Return the seconds for the next one of ``left`` equal parts: at least a little, so that it says what is missing."""

@@ -238,9 +238,7 @@ def _fit_options(settings: RunSettings, preset: FitOptions, optimizer: Optimizer
     augmentation = settings.augmentation
     policies = preset.policies if patience is None else (EarlyStopping(_check_positive(patience, "--early-stopping")),)
     if settings.time_budget is not None:
-        if not 0 < settings.time_budget < float("inf"):
-            raise ConfigError(f"--time-budget {settings.time_budget:g}: expected a number of seconds above 0")
-        policies = (TimeBudget(settings.time_budget), *policies)
+        policies = (TimeBudget(check_time_budget(settings.time_budget)), *policies)
     return dataclasses.replace(
         preset,
         epochs=_check_positive(preset.epochs if settings.epochs is None else settings.epochs, "--epochs"),
@@ -254,6 +252,13 @@ def _fit_options(settings: RunSettings, preset: FitOptions, optimizer: Optimizer
         exact_training_metrics=settings.exact_training_metrics,
         deterministic=settings.deterministic,
     )
+
+
+def check_time_budget(seconds: float) -> float:
+    """Return the seconds of a time budget. Raises ConfigError unless they are a number above 0."""
+    if not 0 < seconds < float("inf"):
+        raise ConfigError(f"--time-budget {seconds:g}: expected a number of seconds above 0")
+    return seconds
 
 
 def _check_positive(value: int, flag: str) -> int:

@@ -61,7 +61,7 @@ class Trials(ABC):
     @property
     @abstractmethod
     def out_of_time(self) -> bool:
-        """Whether the time budget is used up."""
+        """Whether the time budget is used up, or has no room for a training that was asked for."""
 
     @abstractmethod
     def train(self, combinations: Sequence[Combination], share: float = 1.0) -> None:

@@ -51,8 +51,8 @@ from pellucid.runs.cells import (
     tidy,
     train_cell,
 )
-from pellucid.runs.folder import METRICS
-from pellucid.runs.plan import RunPlan, RunSettings
+from pellucid.runs.folder import LOCK, METRICS
+from pellucid.runs.plan import RunPlan, RunSettings, check_time_budget
 from pellucid.runs.resuming import saved_settings
 from pellucid.runs.run import Notify
 from pellucid.runs.search import Combination, Exhaustive, Standing, Strategy, Trials
@@ -189,7 +189,7 @@ class Sweep:
             raise ConfigError("two cells of the grid have the same name: give each value once")
         self.outstanding()  # raises ConfigError for a cell that was trained with other settings
         try:
-            holds_files = os.path.exists(self.out) and any(self.out.iterdir())
+            holds_files = os.path.exists(self.out) and any(one.name != LOCK for one in self.out.iterdir())
         except OSError as error:
             raise FileError(f"{out}: cannot be read as a folder: {error.strerror}: choose another one with --out") from None
         if holds_files and not os.path.exists(self.out / "sweep.json"):
@@ -221,21 +221,23 @@ class Sweep:
         strategy = strategy or Exhaustive()
         if jobs is not None and jobs < 1:
             raise ConfigError(f"--jobs must be at least 1, got {jobs}")
-        if time_budget is not None and not 0 < time_budget < math.inf:
-            raise ConfigError(f"--time-budget {time_budget:g}: expected a number of seconds above 0")
-        deadline = None if time_budget is None else time.time() + time_budget
-        self._create_folder(strategy)
+        deadline = None if time_budget is None else time.time() + check_time_budget(time_budget)
+        self._create_folder()
         busy = f"another sweep is running in {self.out}", "wait until it ends, or choose another --out"
-        with exclusive_lock(self.out / ".lock", *busy):
+        with exclusive_lock(self.out / LOCK, *busy):
+            self._write_record(strategy)
             for name in self.plans.keys() - self.outstanding():
                 tidy(self.out / name)
             strategy.search(_Cells(self, jobs, backend, notify, deadline))
 
-    def _create_folder(self, strategy: Strategy) -> None:
+    def _create_folder(self) -> None:
         try:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(f"cannot create the folder {self.out}: {error.strerror or error}") from error
+
+    def _write_record(self, strategy: Strategy) -> None:
+        """Write sweep.json, which says what the folder contains."""
         fixed = {name: value for name, value in vars(self.base).items() if name not in (*self.grid.values, "seed", "data_dir")}
         fixed["reading"] = to_json(self.base.reading)
         content = {"base": fixed, "grid": self.grid.values, "seeds": self.grid.seeds, "strategy": strategy.name}
@@ -354,6 +356,7 @@ class _Cells(Trials):
         results = [sweep._metrics(name) or {} for name in sweep.plans] if deadline is not None else []
         done = [one["seconds"] for one in results if one.get("seconds") and not one.get("interrupted")]
         self._paces = list[float](done)  # seconds for all epochs, of the trainings so far
+        self._left_out = False  # whether there was no time for a training
 
     @property
     def combinations(self) -> Sequence[Combination]:
@@ -361,7 +364,7 @@ class _Cells(Trials):
 
     @property
     def out_of_time(self) -> bool:
-        return self.deadline is not None and time.time() >= self.deadline
+        return self._left_out or (self.deadline is not None and time.time() >= self.deadline)
 
     def say(self, line: str) -> None:
         self.notify(line)
@@ -406,6 +409,7 @@ class _Cells(Trials):
                         f"{outcome.name} was trained, but is not in {sweep.out}: all workers need access to this folder"
                     )
                 stopped += not self._see(outcome, share, begun[outcome.name])
+        self._left_out = self._left_out or bool(not_run)
         if not_run or (stopped and self.out_of_time):
             kept = f", {stopped} stopped, with the parameters trained so far" if stopped else ""
             self.notify(f"the time budget is used up: {len(not_run)} of {len(all_names)} runs not begun{kept}")
