@@ -214,9 +214,10 @@ def _strategy(name: str, members: int, of_optuna: dict[str, Any]) -> Strategy:
 def _table(work: Sweep, rows: list[dict[str, Any]], summaries: dict[tuple[Any, ...], Summary]) -> list[str]:
     """Return lines about the combinations: those that are complete, the best one first, and the others."""
     names, seeds = list(work.grid.values), work.grid.seeds
-    complete = sorted((one for one in summaries.items() if one[1].mean is not None), key=lambda one: one[1].standing.key)
-    begun = [one for one in summaries.items() if one[1].mean is None and (one[1].scores or one[1].stopped or one[1].diverged)]
-    begun.sort(key=lambda one: -max((*one[1].scores, *one[1].stopped), default=-math.inf))
+    complete = sorted((one for one in summaries.items() if one[1].complete), key=lambda one: one[1].standing.key)
+    begun = [one for one in summaries.items() if not one[1].complete and (one[1].scores or one[1].stopped or one[1].diverged)]
+    known = {one: [score for score in (*summary.scores, *summary.stopped) if score is not None] for one, summary in begun}
+    begun.sort(key=lambda one: -max(known[one[0]], default=-math.inf))
     lines = [f"validation {NAMES[work.score(rows)]}, mean (and range) of {seeds} seed{'s' * (seeds > 1)}, best first:"]
     for some in (complete, begun):
         for combination, summary in some[:LISTED]:

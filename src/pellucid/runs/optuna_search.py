@@ -69,12 +69,12 @@ class OptunaSearch(Strategy):
                 return
             for one, combination in list(chosen.items()):
                 standing = trials.standing(combination, share)
-                if standing is None or standing.score == -float("inf"):  # failed or diverged
+                if standing is None or not standing.is_known:  # failed or diverged
                     study.tell(one, state=states.FAIL)
                 elif share == 1:
-                    study.tell(one, standing.score)
+                    study.tell(one, standing.value)
                 else:
-                    one.report(standing.score, FACTOR**i)
+                    one.report(standing.value, FACTOR**i)
                     if not one.should_prune():
                         continue
                     study.tell(one, state=states.PRUNED)

@@ -14,6 +14,7 @@ libraries of models", 2004).
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def select(sweep: Sweep, rows: Sequence[Mapping[str, Any]], members: int = 0) ->
         return Standing.of(row[f"validation_{score}"], row["validation_loss"]).key
 
     ranked = sorted(trained, key=lambda one: key(one[0]))
-    complete = [(combination, one) for combination, one in sweep.summaries(rows).items() if one.mean is not None]
+    complete = [(combination, one) for combination, one in sweep.summaries(rows).items() if one.complete]
     if complete:
         combination = min(complete, key=lambda one: one[1].standing.key)[0]
     else:
@@ -171,7 +172,8 @@ def look_at_test_set(sweep: Sweep, selection: Selection) -> Look:
     looks = record.get("test") or []
     for number, look in enumerate(looks):
         if look["chosen"] == chosen:
-            return Look(look["winner"], look["ensemble"], look["samples"], number)
+            winner, ensemble = (_with_nan(look[part]) for part in ("winner", "ensemble"))
+            return Look(winner or {}, ensemble, look["samples"], number)
     first = selection.winner.runs[0]
     test = load_data(opened[first][1], sweep.base.data_dir, None, models[first]).test
     several = None if selection.ensemble is None else Ensemble([models[name] for name in selection.ensemble.runs])
@@ -185,6 +187,11 @@ def _scores(model: Model | Ensemble, test: Dataset) -> dict[str, float]:
     """Return the scores on the test set that are one number."""
     scores = model.evaluate(test, metrics=None if test.classes is not None else REGRESSION_METRICS)
     return {name: float(value) for name, value in scores.items() if np.ndim(value) == 0}
+
+
+def _with_nan(scores: Mapping[str, float | None] | None) -> dict[str, float] | None:
+    """Return recorded scores as they were: JSON has no NaN, but null."""
+    return None if scores is None else {name: math.nan if value is None else value for name, value in scores.items()}
 
 
 def save(sweep: Sweep, selection: Selection) -> None:

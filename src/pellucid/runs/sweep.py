@@ -134,42 +134,56 @@ def folder_name(cell: Mapping[str, Any]) -> str:
 class Summary:
     """The results of one combination of values over its seeds.
 
-    ``scores`` are the validation accuracies of the trained seeds, or for regression their R²; ``diverged`` counts the others
-    that diverged, and ``stopped`` are the scores of those that were stopped before their end. ``losses`` are the validation
-    losses of the trained seeds.
+    ``scores`` are the validation accuracies of the trained seeds, or for regression their R², which is None where all targets
+    are equal; ``diverged`` counts the others that diverged, and ``stopped`` are the scores of those that were stopped before
+    their end. ``losses`` are the validation losses of the trained seeds.
     """
 
-    scores: tuple[float, ...]
+    scores: tuple[float | None, ...]
     diverged: int
     seeds: int
     score: str = ACCURACY
-    stopped: tuple[float, ...] = ()
+    stopped: tuple[float | None, ...] = ()
     losses: tuple[float | None, ...] = ()
 
     @property
+    def complete(self) -> bool:
+        """Whether all seeds were trained."""
+        return len(self.scores) == self.seeds
+
+    @property
     def mean(self) -> float | None:
-        """The mean score, or None unless all seeds were trained."""
-        return statistics.fmean(self.scores) if len(self.scores) == self.seeds else None
+        """The mean score, or None unless all seeds were trained and have one."""
+        return _mean(self.scores) if self.complete else None
 
     @property
     def standing(self) -> Standing:
         """The standing of the combination: the worst, unless all seeds were trained."""
         losses = [math.inf if loss is None else loss for loss in self.losses]
-        return Standing.of(self.mean, statistics.fmean(losses) if losses else None)
+        return Standing.of(self.mean, statistics.fmean(losses) if losses and self.complete else None)
 
     def __str__(self) -> str:
         if self.mean is not None:
-            low, high = formatted(min(self.scores), self.score), formatted(max(self.scores), self.score)
+            known = [value for value in self.scores if value is not None]
+            low, high = formatted(min(known), self.score), formatted(max(known), self.score)
             spread = f" ({low.removesuffix(' %')} to {high.removesuffix(' %')})" if self.seeds > 1 else ""
             return f"{formatted(self.mean, self.score)}{spread}"
+        if self.complete:
+            return f"{NAMES[self.score]} undefined" + ("" if (loss := _mean(self.losses)) is None else f", loss {loss:.4g}")
         parts = []
         if self.scores:
             parts.append(f"{len(self.scores)} of {self.seeds} seeds")
         if self.diverged:
             parts.append(f"{self.diverged} diverged" if self.seeds > 1 else "diverged")
         if self.stopped:
-            parts.append(f"stopped at {formatted(statistics.fmean(self.stopped), self.score)}")
+            parts.append(f"stopped at {formatted(_mean(self.stopped), self.score)}")
         return ", ".join(parts) or "not done"
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean, or None if there is none, or a value is missing."""
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known and len(known) == len(values) else None
 
 
 class Sweep:
