@@ -7,6 +7,7 @@ import importlib.util
 import json
 import math
 import os
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -85,6 +86,22 @@ def test_the_rungs_of_halving():
     for wrong in ({"factor": 1}, {"keep": 0}, {"factor": 2.5}):
         with pytest.raises(ConfigError):
             Halving(**wrong)
+
+
+def test_halving_has_several_rungs_in_the_examples_of_the_docs():
+    text = (Path(__file__).parents[2] / "docs" / "searches.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^pellucid sweep .*--strategy halving.*$", text, re.MULTILINE)
+    assert len(examples) >= 3
+    for example in examples:
+        axes = re.findall(r"--grid (\S+)", example)
+        keep = int("".join(re.findall(r"--ensemble (\d+)", example)) or 1)
+        assert len(Halving(keep).rungs(len(Grid.parse(axes).cells()))) > 2, example
+
+
+def test_a_grid_of_few_combinations_begins_with_a_larger_share():
+    begins = {count: Halving().rungs(count)[0][1] for count in range(2, 20)}
+    assert {count for count, share in begins.items() if share == 1 / 3} == {*range(2, 6)}
+    assert {count for count, share in begins.items() if share == 1 / 9} == {*range(6, 18)}
 
 
 def test_halving_trains_the_best_on():

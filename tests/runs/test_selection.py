@@ -199,7 +199,7 @@ def test_the_json_of_a_sweep_has_what_was_chosen(swept, monkeypatch):
     record = read_record(swept.out)
     assert tested["runs"] == rows
     assert tested["selection"] == {name: value for name, value in record.items() if name != "test"}
-    assert tested["test"] == {"winner": record["test"][0]["winner"], "ensemble": None, "samples": 40, "earlier": 0}
+    assert tested["test"] == {"winner": record["test"][0]["winner"], "ensemble": None, "samples": 100, "earlier": 0}
     members = printed("--ensemble", "2")
     assert (members["test"], members["selection"]["winner"]) == (None, tested["selection"]["winner"])
     assert 1 <= len(members["selection"]["ensemble"]) <= 2
