@@ -7,6 +7,7 @@ import importlib.util
 import json
 import math
 import os
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ from pellucid.runs.cells import Curve, epochs_of
 from pellucid.runs.optuna_search import OptunaSearch
 from pellucid.runs.plan import RunSettings
 from pellucid.runs.search import Halving, Standing, Trials, best
-from pellucid.runs.sweep import Grid, Sweep
+from pellucid.runs.sweep import Grid, Summary, Sweep
 
 AXES = ["lr=0.01,0.1,0.3,1e9"]
 MLP = ["--model", "mlp", "--optimizer", "adam"]
@@ -69,7 +70,7 @@ class Played(Trials):
 
     def standing(self, combination, share=1.0):
         score = self.curves[combination][self.shares.index(share)]
-        return None if score is None else Standing.of(score, 1.0)
+        return None if score is None else Standing.of(score, math.inf if score == -math.inf else 1.0)
 
     def say(self, line):
         self.lines.append(line)
@@ -85,6 +86,22 @@ def test_the_rungs_of_halving():
     for wrong in ({"factor": 1}, {"keep": 0}, {"factor": 2.5}):
         with pytest.raises(ConfigError):
             Halving(**wrong)
+
+
+def test_halving_has_several_rungs_in_the_examples_of_the_docs():
+    text = (Path(__file__).parents[2] / "docs" / "searches.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^pellucid sweep .*--strategy halving.*$", text, re.MULTILINE)
+    assert len(examples) >= 3
+    for example in examples:
+        axes = re.findall(r"--grid (\S+)", example)
+        keep = int("".join(re.findall(r"--ensemble (\d+)", example)) or 1)
+        assert len(Halving(keep).rungs(len(Grid.parse(axes).cells()))) > 2, example
+
+
+def test_a_grid_of_few_combinations_begins_with_a_larger_share():
+    begins = {count: Halving().rungs(count)[0][1] for count in range(2, 20)}
+    assert {count for count, share in begins.items() if share == 1 / 3} == {*range(2, 6)}
+    assert {count for count, share in begins.items() if share == 1 / 9} == {*range(6, 18)}
 
 
 def test_halving_trains_the_best_on():
@@ -104,10 +121,11 @@ def test_halving_trains_the_best_on():
     failed = {(0,): (None, 0, 0), (1,): (-math.inf, 0, 0), (2,): (math.nan, 0, 0), (3,): (-5.0, 0, 0)}
     trials = Played(failed, [1 / 3, 1.0])
     Halving(keep=3).search(trials)
-    assert trials.trained[-1] == ([(3,)], 1.0), "what has diverged or was not trained does not go on"
+    assert trials.trained[-1] == ([(3,), (2,)], 1.0), "what has diverged or was not trained does not go on"
     trials = Played({(0,): (None, 0), (1,): (None, 0)}, [1 / 3, 1.0])
     Halving().search(trials)
     assert len(trials.trained) == 1
+    assert trials.lines[1:] == ["no combination is left: all of them have failed or diverged"]
 
 
 def test_the_loss_decides_between_equal_scores():
@@ -116,6 +134,66 @@ def test_the_loss_decides_between_equal_scores():
     assert best(trials, [(0,), (1,), (2,)], 1.0) == [(1,), (0,), (2,)]
     assert Standing.of(None, None) == Standing.of(math.nan, math.nan) == Standing(-math.inf, math.inf)
     assert Standing.mean([Standing(1.0, 2.0), Standing(2.0, 4.0)]) == Standing(1.5, 3.0)
+
+
+def test_where_scores_are_missing_the_loss_decides():
+    undefined = {(0,): Standing.of(math.nan, 0.4), (1,): Standing.of(None, 0.3), (2,): Standing.of(-math.inf, math.inf)}
+    trials = SimpleNamespace(standing=lambda one, share: undefined[one])
+    assert best(trials, list(undefined), 1.0) == [(1,), (0,)]
+    assert [one.value for one in undefined.values()] == [-0.4, -0.3, -math.inf]
+    assert Standing.of(0.5, 0.4).value == 0.5
+    assert not Standing.mean([undefined[(0,)], undefined[(2,)]]).is_known, "a seed that has diverged"
+    one, other = (Summary((None, value), 0, 2, "r2", (), (0.25, 0.75)) for value in (None, 0.5))
+    assert (one.complete, one.mean, str(one)) == (True, None, "R² undefined, loss 0.5")
+    assert one.standing == other.standing == Standing(-math.inf, 0.5)
+    stopped = Summary((), 0, 1, "r2", (None,))
+    assert (stopped.complete, str(stopped), stopped.standing.is_known) == (False, "stopped at undefined", False)
+
+
+@pytest.fixture
+def undefined(table):
+    """The table, with equal targets in all rows of the validation part and of the test part of the first split."""
+    from pellucid import data
+
+    with open(table, encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    splits = data.load(str(table), None, 0, _reading())
+    equal = {f"{x[0]:.4f}" for part in (splits.validation, splits.test) for x in np.asarray(part.x, np.float64)}
+    with open(table, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([*row[:2], "0.7500" if row[0] in equal else row[2]] for row in rows)
+    return table
+
+
+def test_a_search_on_a_validation_part_whose_targets_are_all_equal(undefined, no_figures):
+    words = [undefined, "--target", "sum", "--task", "regression", *MLP, "--grid", "lr=0.0001,0.01,0.02", "--epochs", 3]
+    words += ["--jobs", 1, "--ensemble", 2, "--test"]
+    text, _ = sweep(*words, "--seeds", 2, "--out", "grid")
+    assert text.startswith("1 of 6  lr=0.0001,seed=0: validation R² undefined, loss ")
+    assert "\n  R² undefined, loss " in text
+    record = json.loads(Path("grid/selection.json").read_text())
+    losses = {path.parent.name: json.loads(path.read_text())["validation"] for path in Path("grid").glob("*/metrics.json")}
+    assert {one["r2"] for one in losses.values()} == {None}
+    means = {rate: np.mean([losses[f"lr={rate},seed={seed}"]["loss"] for seed in (0, 1)]) for rate in (0.0001, 0.01, 0.02)}
+    assert record["settings"]["lr"] == min(means, key=means.get)
+    again, _ = sweep(*words, "--seeds", 2, "--out", "grid")
+    assert "R² nan" in text, "of the test set, whose targets are equal as well"
+    assert "R² nan" in again, "also where the score is in the record"
+    text, _ = sweep(*words[:-3], "--strategy", "halving", "--out", "halved")
+    assert "rung 2 of 2: 1 combination to the end" in text
+    assert "stopped at undefined" in text
+    text, _ = sweep(*words[:-1], "--splits", 2, "--out", "nested")
+    assert "split 1: test undefined" in text
+    assert "R² is undefined on the others" in text
+    assert "the mean of 1 split, the score to report; the validation scores " in text
+
+
+def test_a_search_with_optuna_ranks_by_the_loss_where_scores_are_missing(undefined, no_figures):
+    pytest.importorskip("optuna", reason="Optuna is not installed")
+    base = RunSettings(data=str(undefined), model="mlp", hidden="4", optimizer="adam", epochs=9, reading=_reading())
+    work = Sweep(base, Grid.parse(["lr=0.0001,0.001,0.003,0.01"]), Path("swept"))
+    work.run(1, notify=lambda line: None, strategy=OptunaSearch(trials=8, pruner="halving"))
+    statuses = [row["status"] for row in work.rows()]
+    assert "done" in statuses
 
 
 def test_the_standing_after_a_share_of_the_epochs():
@@ -258,11 +336,35 @@ def test_a_time_budget_of_a_sweep(tmp_path, mnist_folder, no_figures, monkeypatc
     monkeypatch.setenv("PELLUCID_DATA", str(mnist_folder))
 
 
+@pytest.mark.parametrize(
+    ("strategy", "seconds"),
+    [(Halving, 10), (lambda: OptunaSearch(trials=16), 10), (lambda: OptunaSearch(trials=16, pruner="none"), 20)],
+    ids=["halving", "optuna", "optuna without a pruner"],
+)
+def test_a_search_ends_where_the_time_budget_has_no_room_for_a_run(
+    tmp_path, mnist_folder, no_figures, monkeypatch, strategy, seconds
+):
+    """The deadline itself is not reached: a run that would not end before it is not begun."""
+    if strategy is not Halving:
+        pytest.importorskip("optuna", reason="Optuna is not installed")
+    work, lines = Sweep(BASE, Grid.parse(["lr=0.01,0.02,0.03,0.05,0.1,0.2,0.3,0.4"]), tmp_path / "swept"), []
+    clock = Clock(monkeypatch, 1.0)
+    deadline = clock.now + seconds  # one epoch of a run takes 3 seconds, the whole run 13
+    work.run(1, notify=lines.append, strategy=strategy(), time_budget=seconds)
+    assert clock.now < deadline
+    used_up = [line for line in lines if line.startswith("the time budget is used up: ")]
+    assert used_up == lines[-1:]
+    assert not any(line.startswith(("rung 2", "trials 9")) for line in lines)
+    assert 1 <= len(work.rows()) < 8
+
+
 def test_time_budgets_that_are_refused(tmp_path):
     work = Sweep(BASE, Grid.parse(["lr=0.1"]), tmp_path / "swept")
     for seconds in (0, -1, math.nan, math.inf):
         with pytest.raises(ConfigError, match=r"--time-budget .*: expected a number of seconds above 0"):
             work.run(1, time_budget=seconds)
+        _, err = sweep("--grid", "lr=0.1", "--splits", 3, "--time-budget", seconds, "--out", tmp_path / "swept", code=2)
+        assert f"--time-budget {seconds:g}: expected a number of seconds above 0" in err
     assert not (tmp_path / "swept").exists()
 
 
@@ -273,6 +375,40 @@ def test_a_sweep_over_a_table_goes_on_where_its_data_choose_the_epochs(table, no
     assert again.splitlines()[0] == "2 of 2 runs are done already"
     _, err = sweep(*words, "--epochs", 7, code=2)
     assert "was trained with epochs=" in err
+
+
+@pytest.mark.parametrize("model", ["mlp", "table"])
+@pytest.mark.parametrize(
+    ("before", "now", "message"),
+    [
+        (["--epochs", 2], [], "was trained with epochs=2, not the default: choose another --out"),
+        (["--batch-size", 50], [], "was trained with batch_size=50, not the default"),
+        (["--optimizer", "adam"], ["--optimizer", "adamw"], "was trained with optimizer="),
+    ],
+)
+def test_a_sweep_does_not_reuse_cells_of_other_settings_where_its_data_choose_them(
+    table, no_figures, model, before, now, message
+):
+    words = [table, "--target", "sum", "--model", model, "--grid", "lr=0.001", "--jobs", 1, "--out", "swept"]
+    words += [] if "--epochs" in before else ["--epochs", 1]
+    sweep(*words, *before)
+    again, _ = sweep(*words, *before)
+    assert again.splitlines()[0] == "1 of 1 runs are done already"
+    _, err = sweep(*words, *now, code=2)
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_cell_without_a_configuration_counts_as_done(table, no_figures):
+    words = [table, "--target", "sum", *MLP, "--grid", "hidden=2", "--epochs", 1, "--jobs", 1, "--out", "swept"]
+    sweep(*words)
+    Path("swept/hidden=2,seed=0/config.json").unlink()
+    work = Sweep(
+        RunSettings(data=str(table), model="mlp", optimizer="adam", epochs=1, reading=_reading()),
+        Grid.parse(["hidden=2"]),
+        Path("swept"),
+    )
+    assert work.outstanding() == []
 
 
 def test_a_search_from_the_command_line(table, no_figures):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from pellucid import ConfigError, Ensemble, Model
+from pellucid import ConfigError, CrossEntropy, DataError, Dense, Ensemble, FileError, Flatten, Model, Sequential, Softmax
+from pellucid.cli import application
 from pellucid.data import Dataset
 from pellucid.runs import selection as selection_module
 from pellucid.runs.plan import RunSettings
@@ -130,3 +133,73 @@ def test_language_models_have_no_ensemble(tmp_path, monkeypatch, no_figures):
     work.run(1, notify=lambda line: None)
     with pytest.raises(ConfigError, match="does not apply to texts"):
         select(work, work.rows(), 2)
+
+
+@pytest.mark.parametrize("data", ["names", "text.txt"])
+def test_an_ensemble_of_texts_is_refused_before_a_run_is_trained(tmp_path, monkeypatch, data):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 60)
+    words = ["sweep", data, "--model", "bigram", "--grid", "lr=0.01", "--ensemble", "2", "--out", "swept"]
+    result = CliRunner().invoke(application(), words, prog_name="pellucid")
+    assert result.exit_code == 2
+    assert "--ensemble takes the mean of probabilities or of numbers, and does not apply to texts" in result.stderr
+    assert not (tmp_path / "swept").exists()
+
+
+def test_members_of_an_ensemble_have_a_mean_with_the_best_run(swept):
+    """A run with another loss is no candidate; the choice among the others goes on without it."""
+    rows = [row for row in swept.write() if row["status"] == "done"]
+    chosen = select(swept, rows, 2)
+    other = next(row for row in rows if row["lr"] != chosen.combination[0])
+    path = swept.out / f"lr={other['lr']},seed={other['seed']}" / "model.pellucid"
+    network = Sequential(Flatten(), Dense(10), Softmax())
+    network.compile((28, 28, 1), CrossEntropy(smoothing=0.1), classes=Model.load(path).classes).save(path)
+    without = select(swept, rows, 10)
+    assert (chosen.left_out, without.left_out) == (0, 1)
+    assert path.parent.name not in without.ensemble.runs
+
+
+def test_a_winner_whose_model_was_deleted(swept):
+    rows = swept.write()
+    name = select(swept, rows).winner.runs[0]
+    lr = name.partition(",")[0]
+    for seed in (0, 1):
+        (swept.out / f"{lr},seed={seed}" / "model.pellucid").unlink()
+    with pytest.raises(FileError, match=r"has the best validation score, but no model\.pellucid: put the file back"):
+        select(swept, rows, 2)
+
+
+def test_the_winner_is_saved_before_the_ensemble_is_chosen(swept, monkeypatch):
+    monkeypatch.chdir(swept.out.parent)
+
+    def fails(*arguments):
+        raise DataError("the table was moved")
+
+    monkeypatch.setattr(selection_module, "choose_members", fails)
+    words = ["sweep", "--model", "mlp", "--hidden", "4", "--epochs", "2", "--limit", "100", "--seeds", "2", "--jobs", "1"]
+    words += ["--grid", "lr=0.01,0.1,0.3,1e9", "--ensemble", "2", "--out", "swept"]
+    result = CliRunner().invoke(application(), words, prog_name="pellucid")
+    assert "error: the table was moved" in result.stderr
+    assert read_record(swept.out)["winner"] == list(select(swept, swept.rows()).winner.runs)
+
+
+def test_the_json_of_a_sweep_has_what_was_chosen(swept, monkeypatch):
+    monkeypatch.chdir(swept.out.parent)
+    words = ["sweep", "--model", "mlp", "--hidden", "4", "--epochs", "2", "--limit", "100", "--seeds", "2", "--jobs", "1"]
+    words += ["--grid", "lr=0.01,0.1,0.3,1e9", "--out", "swept", "--json"]
+
+    def printed(*more):
+        result = CliRunner().invoke(application(), [*words, *more], prog_name="pellucid")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    rows = printed()
+    assert [row["status"] for row in rows].count("done") == 6
+    tested = printed("--test")
+    record = read_record(swept.out)
+    assert tested["runs"] == rows
+    assert tested["selection"] == {name: value for name, value in record.items() if name != "test"}
+    assert tested["test"] == {"winner": record["test"][0]["winner"], "ensemble": None, "samples": 100, "earlier": 0}
+    members = printed("--ensemble", "2")
+    assert (members["test"], members["selection"]["winner"]) == (None, tested["selection"]["winner"])
+    assert 1 <= len(members["selection"]["ensemble"]) <= 2

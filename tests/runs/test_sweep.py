@@ -222,13 +222,21 @@ def test_two_sweeps_do_not_run_in_one_folder(tmp_path, mnist_folder, no_figures)
     command = [sys.executable, "-c", hold, str(tmp_path / "out" / ".lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
+        before = (tmp_path / "out" / "sweep.json").read_text()
         with pytest.raises(FileError, match="another sweep is running"):
             other.run(1, notify=lambda line: None)
+        assert (tmp_path / "out" / "sweep.json").read_text() == before
         assert len(other.outstanding()) == 1  # nothing was trained
         process.kill()  # the lock ends with its process
         process.wait()
         other.run(1, notify=lambda line: None)
     assert not other.outstanding()
+
+
+def test_a_sweep_that_has_just_begun_is_no_foreign_folder(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".lock").write_text("1 elsewhere\n")
+    Sweep(BASE, Grid.parse(["lr=0.1"]), tmp_path / "out")
 
 
 def test_the_limit_on_threads(monkeypatch):

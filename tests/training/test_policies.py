@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pellucid import (
+    LBFGS,
     SGD,
     Accuracy,
     Adam,
@@ -289,10 +290,10 @@ class Clocked:
             self.now += 1.0
             yield StepEvent(epoch, 2, 2, 2 * epoch, 1.0, 1, 0.1, dict)
             self.now += 0.5
-            yield EpochEvent(epoch, 0.0, 0.1, {"loss": 1.0}, None)
+            yield EpochEvent(epoch, 0.0, 0.1, {"loss": 1.0}, None, is_last=epoch == epochs)
 
 
-@pytest.mark.parametrize(("seconds", "epochs"), [(1e-9, 1), (32.9, 1), (33, 2), (36.4, 2), (36.5, 3), (39, 4), (100, 6)])
+@pytest.mark.parametrize(("seconds", "epochs"), [(1e-9, 1), (32.9, 1), (33, 2), (36.4, 2), (36.5, 3), (39, 4), (45, 6), (100, 6)])
 def test_a_time_budget_ends_a_training_before_the_epoch_that_would_exceed_it(monkeypatch, seconds, epochs):
     clock, history, memory = Clocked(monkeypatch), History(), {}
     events = TimeBudget(seconds).wrap(clock.events(6), new_model().state, history, Memory(memory))
@@ -315,6 +316,13 @@ def test_a_time_budget_counts_the_seconds_before_a_training_was_resumed(monkeypa
     resumed = list(TimeBudget(80).wrap(clock.events(9, first=3), new_model().state, History(), memory))
     assert memory["seconds"] == pytest.approx(78.0)
     assert resumed[-1].epoch == 8
+
+
+def test_a_time_budget_does_not_claim_to_have_stopped_a_training_that_is_complete(images):
+    for optimizer in (SGD(0.1), LBFGS()):
+        model = new_model(optimizer)
+        history = model.fit(images, epochs=1, policies=[TimeBudget(1e-6)])
+        assert (len(history), history.stopped) == (1, None)
 
 
 def test_the_policies_after_a_time_budget_see_the_end_of_the_training(images):

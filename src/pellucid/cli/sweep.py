@@ -13,14 +13,15 @@ import typer
 from pellucid.cli import options, user_data
 from pellucid.cli.common import echo, format_scores, print_json, report_errors
 from pellucid.data.sources.registry import SOURCES, checked_name
-from pellucid.data.sources.user_data import ReadOptions, checked_target, kind_of, parse_size
+from pellucid.data.sources.user_data import checked_target, kind_of
+from pellucid.data.text.reading import ENCODING
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.runs import nested
 from pellucid.runs.cells import formatted
 from pellucid.runs.optuna_search import PRUNERS, SAMPLERS, OptunaSearch
 from pellucid.runs.plan import RunSettings
 from pellucid.runs.search import Exhaustive, Halving, Strategy
-from pellucid.runs.selection import Look, Selection, look_at_test_set, save, select
+from pellucid.runs.selection import Look, Selection, check_ensemble, look_at_test_set, recorded, save, select
 from pellucid.runs.sweep import NAMES, R_SQUARED, SETTING_TYPES, Grid, Summary, Sweep
 
 LISTED = 10  # combinations that are printed, the best ones
@@ -134,15 +135,23 @@ def sweep(
     Settings are chosen by the scores on the validation set. That of the best one is too high an estimate for new data; the
     score on the test set, which --test computes at the end, is not.
     """
-    reading = ReadOptions(
-        target=None if not target else target[0] if len(target) == 1 else tuple(target),
-        task=task,
-        missing=missing,
-        ignore=tuple(ignore or ()),
-        header=not no_header,
-        size=parse_size(size),
-        colour=colour,
-        categorical=tuple(categorical or ()),
+    reading = user_data.read_options(
+        target,
+        task,
+        missing,
+        ignore,
+        no_header,
+        size,
+        colour,
+        horizon=None,
+        window=None,
+        season=None,
+        time=None,
+        context=None,
+        tokens=None,
+        lines=False,
+        encoding=ENCODING,
+        categorical=categorical,
         logarithm=logarithm,
     )
     if checked_name(data, reading) not in SOURCES and kind_of(data, reading) == "table":
@@ -163,15 +172,16 @@ def sweep(
     )
     if splits > 1:
         works = nested.sweeps(base, Grid.parse(grid, seeds), out, splits)
+        if ensemble:
+            check_ensemble(works[0])
         record = []
         time_left = None if time_budget is None else nested.TimeLeft(time_budget)
         for number, work in enumerate(works):
             echo(f"split {number + 1} of {splits}", quiet=json)
             budget = None if time_left is None else time_left.part(splits - number)
             rows = _train(work, jobs, dask, json, chosen_strategy, budget)
-            selection = select(work, rows, ensemble)
+            selection = _select(work, rows, ensemble)
             if selection is not None:
-                save(work, selection)
                 record.append(nested.record(work, selection, look_at_test_set(work, selection)))
         nested.write(out, record)
         if json:
@@ -183,20 +193,37 @@ def sweep(
         echo(f"the sweeps of the splits and nested.json are in {out}")
         return
     work = Sweep(base, Grid.parse(grid, seeds), out)
+    if ensemble:
+        check_ensemble(work)
     rows = _train(work, jobs, dask, json, chosen_strategy, time_budget)
     summaries = work.summaries(rows)
     figure = _save_figure(work, summaries, json)
-    selection = select(work, rows, ensemble)
-    if selection is not None:
-        save(work, selection)
+    selection = _select(work, rows, ensemble)
     look = look_at_test_set(work, selection) if test and selection is not None else None
     if json:
-        print_json(rows)
+        print_json(rows if not (test or ensemble) else _record(work, rows, selection, look))
         return
     echo()
     for line in [*_table(work, rows, summaries), *_chosen(work, selection, look)]:
         echo(line)
     echo(f"the runs{', results.csv and the figure' if figure else ' and results.csv'} are in {out}")
+
+
+def _select(work: Sweep, rows: list[dict[str, Any]], members: int) -> Selection | None:
+    """Return what a sweep has chosen, and write it: the best run first, as the ensemble takes longer and may fail."""
+    for count in dict.fromkeys((0, members)):
+        selection = select(work, rows, count)
+        if selection is not None:
+            save(work, selection)
+    return selection
+
+
+def _record(
+    work: Sweep, rows: list[dict[str, Any]], selection: Selection | None, look: Look | None
+) -> dict[str, Any]:
+    """Return the rows with what was chosen and its scores on the test set, as plain JSON."""
+    chosen = None if selection is None else recorded(work, selection)
+    return {"runs": rows, "selection": chosen, "test": None if look is None else vars(look)}
 
 
 def _strategy(name: str, members: int, of_optuna: dict[str, Any]) -> Strategy:
@@ -214,9 +241,10 @@ def _strategy(name: str, members: int, of_optuna: dict[str, Any]) -> Strategy:
 def _table(work: Sweep, rows: list[dict[str, Any]], summaries: dict[tuple[Any, ...], Summary]) -> list[str]:
     """Return lines about the combinations: those that are complete, the best one first, and the others."""
     names, seeds = list(work.grid.values), work.grid.seeds
-    complete = sorted((one for one in summaries.items() if one[1].mean is not None), key=lambda one: one[1].standing.key)
-    begun = [one for one in summaries.items() if one[1].mean is None and (one[1].scores or one[1].stopped or one[1].diverged)]
-    begun.sort(key=lambda one: -max((*one[1].scores, *one[1].stopped), default=-math.inf))
+    complete = sorted((one for one in summaries.items() if one[1].complete), key=lambda one: one[1].standing.key)
+    begun = [one for one in summaries.items() if not one[1].complete and (one[1].scores or one[1].stopped or one[1].diverged)]
+    known = {one: [score for score in (*summary.scores, *summary.stopped) if score is not None] for one, summary in begun}
+    begun.sort(key=lambda one: -max(known[one[0]], default=-math.inf))
     lines = [f"validation {NAMES[work.score(rows)]}, mean (and range) of {seeds} seed{'s' * (seeds > 1)}, best first:"]
     for some in (complete, begun):
         for combination, summary in some[:LISTED]:
@@ -240,7 +268,7 @@ def _chosen(work: Sweep, selection: Selection | None, look: Look | None) -> list
     if selection is None:
         return []
     lines = [f"best      {os.path.relpath(work.out / selection.winner.runs[0])}"]
-    score = work.score([{"status": "done", "score": next(iter(selection.winner.validation))}])
+    score = next(iter(selection.winner.validation))
     if selection.ensemble is not None:
         members = selection.ensemble.runs
         count = f"{len(members)} run{'s' * (len(members) > 1)}"
@@ -249,6 +277,8 @@ def _chosen(work: Sweep, selection: Selection | None, look: Look | None) -> list
             f"ensemble  {count}, validation {NAMES[score]} {value}: pellucid evaluate "
             + " ".join(shlex.quote(os.path.relpath(work.out / name)) for name in members)
         )
+        if selection.left_out:
+            lines.append(f"          {selection.left_out} of the best runs have other inputs or another loss, and no mean with these")
     tried = len(work.grid.cells()) // work.grid.seeds
     if look is None:
         if tried > 1:

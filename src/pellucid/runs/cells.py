@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import math
 import shutil
 import time
 from collections.abc import Mapping
@@ -36,8 +37,13 @@ def score_of(metrics: Mapping[str, Any]) -> str:
     return R_SQUARED if metrics["validation"].get(ACCURACY) is None else ACCURACY
 
 
-def formatted(value: float, score: str) -> str:
-    """Return a score as text: an accuracy in percent, R² as a number."""
+def formatted(value: float | None, score: str) -> str:
+    """Return a score as text: an accuracy in percent, R² as a number, "undefined" where it is missing or not finite.
+
+    R² is undefined where all targets are equal.
+    """
+    if value is None or not math.isfinite(value):
+        return "undefined"
     return f"{100 * value:.2f} %" if score == ACCURACY else f"{value:.4f}"
 
 
@@ -74,7 +80,7 @@ class Task:
 class _Stop:
     """An observer that ends the training of a task after its share of the epochs, or at its deadline.
 
-    ``reason`` says which of them has ended the training: "share", "time" or None.
+    ``reason`` says which of them has ended the training: "share", "time", or "" for neither.
     """
 
     def __init__(self, task: Task):
@@ -120,7 +126,10 @@ def train_cell(task: Task) -> Outcome:
     if metrics["interrupted"] and not stop.reason:
         raise KeyboardInterrupt
     score = score_of(metrics)
-    text = f"validation {NAMES[score]} {formatted(metrics['validation'][score], score)}"
+    value = metrics["validation"][score]
+    text = f"validation {NAMES[score]} {formatted(value, score)}"
+    if not math.isfinite(value):
+        text += f", loss {metrics['validation']['loss']:.4g}"
     if metrics["interrupted"]:
         text += f" after {metrics['epochs']} of {planned_epochs(task.folder)} epochs"
         if stop.reason == "time":

@@ -10,11 +10,12 @@ each split.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import statistics
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from pellucid.core.json_text import json_text
 from pellucid.data.sources.registry import SOURCES, checked_name, reads_windows
 from pellucid.errors import ConfigError, FileError
 from pellucid.runs.cells import ACCURACY, NAMES, R_SQUARED, formatted
-from pellucid.runs.plan import RunSettings
+from pellucid.runs.plan import RunSettings, check_time_budget
 from pellucid.runs.selection import Look, Selection
 from pellucid.runs.sweep import Grid, Sweep
 
@@ -43,10 +44,10 @@ def sweeps(base: RunSettings, grid: Grid, out: Path, splits: int) -> list[Sweep]
 
 
 class TimeLeft:
-    """A time budget of ``seconds`` from now on, in parts for what is left to do."""
+    """A time budget of ``seconds`` from now on, in parts for what is left to do. Raises ConfigError unless it is above 0."""
 
     def __init__(self, seconds: float):
-        self.end = time.time() + seconds
+        self.end = time.time() + check_time_budget(seconds)
 
     def part(self, left: int) -> float:
         """Return the seconds for the next one of ``left`` equal parts: at least a little, so that it says what is missing."""
@@ -73,6 +74,11 @@ def write(out: Path, results: Sequence[Mapping[str, Any]]) -> None:
     write_text(out / NESTED, json_text(list(results)))
 
 
+def _known(values: Iterable[float | None]) -> list[float]:
+    """Return the scores that are defined: R² is not where all targets are equal."""
+    return [value for value in values if value is not None and math.isfinite(value)]
+
+
 def lines(results: Sequence[Mapping[str, Any]], splits: int) -> list[str]:
     """Return lines for the user: the choice of each split, and the mean of the test scores."""
     if not results:
@@ -86,18 +92,28 @@ def lines(results: Sequence[Mapping[str, Any]], splits: int) -> list[str]:
         shown.append(f"  split {one['split'] + 1}: test {test}{ensemble}, validation {validation}, {settings}")
     parts = {"test": "best run"} | ({"ensemble_test": "ensemble"} if results[0]["ensemble_test"] is not None else {})
     for part, name in parts.items():
-        values = [one[part][score] for one in results if one[part] is not None]
+        values = _known(one[part][score] for one in results if one[part] is not None)
+        if not values:
+            shown.append(f"{name:<9} test {NAMES[score]} undefined: the targets of each test set are all equal")
+            continue
         spread = ""
         if len(values) > 1:
             deviation = formatted(statistics.stdev(values), score)
             low, high = formatted(min(values), score), formatted(max(values), score)
             spread = f", standard deviation {deviation}, from {low} to {high}"
         shown.append(f"{name:<9} test {NAMES[score]} {formatted(statistics.fmean(values), score)}{spread}")
-    higher = statistics.fmean(one["validation"][score] - one["test"][score] for one in results)
-    shown.append(
-        f"          the mean of {len(results)} split{'s' * (len(results) > 1)}, the score to report; the validation scores of "
-        f"the chosen runs are {formatted(abs(higher), score)} {'higher' if higher >= 0 else 'lower'}"
-    )
+    tested = len(_known(one["test"][score] for one in results))
+    pairs = [_known((one["validation"][score], one["test"][score])) for one in results]
+    differences = [pair[0] - pair[1] for pair in pairs if len(pair) == 2]
+    if tested:
+        higher = ""
+        if differences:
+            mean = statistics.fmean(differences)
+            direction = "higher" if mean >= 0 else "lower"
+            higher = f"; the validation scores of the chosen runs are {formatted(abs(mean), score)} {direction}"
+        shown.append(f"          the mean of {tested} split{'s' * (tested > 1)}, the score to report{higher}")
+    if 0 < tested < len(results):
+        shown.append(f"          {NAMES[score]} is undefined on the others, where all targets of the test set are equal")
     if len(results) < splits:
         shown.append(f"          {splits - len(results)} of {splits} splits have no trained run")
     if looked := sum(one["earlier_looks"] > 0 for one in results):

@@ -65,14 +65,16 @@ class OptunaSearch(Strategy):
         states = optuna.trial.TrialState
         for i, share in enumerate(SHARES if self.pruner != "none" else SHARES[-1:]):
             trials.train(list(dict.fromkeys(chosen.values())), share)
+            if trials.out_of_time:
+                return
             for one, combination in list(chosen.items()):
                 standing = trials.standing(combination, share)
-                if standing is None or standing.score == -float("inf"):  # failed or diverged, or there was no time
+                if standing is None or not standing.is_known:  # failed or diverged
                     study.tell(one, state=states.FAIL)
                 elif share == 1:
-                    study.tell(one, standing.score)
+                    study.tell(one, standing.value)
                 else:
-                    one.report(standing.score, FACTOR**i)
+                    one.report(standing.value, FACTOR**i)
                     if not one.should_prune():
                         continue
                     study.tell(one, state=states.PRUNED)

@@ -172,7 +172,10 @@ class RunPlan:
 
     @property
     def chosen_by_data(self) -> frozenset[str]:
-        """The keys of :meth:`record` whose values a run decides when it has read its data."""
+        """The keys of :meth:`record` whose values a run decides when it has read its data.
+
+        For two runs to have the same values, the settings of these names must be equal.
+        """
         by_data = self.settings.data not in SOURCES or self.recipe.fit.steps_per_epoch is not None
         names = ("epochs", "steps_per_epoch", "batch_size") if by_data else ()
         chosen = frozenset(name for name in names if getattr(self.settings, name) is None)
@@ -239,9 +242,7 @@ def _fit_options(settings: RunSettings, preset: FitOptions, optimizer: Optimizer
         stopping = EarlyStopping(_check_positive(patience, "--early-stopping"))
         policies = (*(one for one in policies if one.averages), stopping)
     if settings.time_budget is not None:
-        if not 0 < settings.time_budget < float("inf"):
-            raise ConfigError(f"--time-budget {settings.time_budget:g}: expected a number of seconds above 0")
-        policies = (TimeBudget(settings.time_budget), *policies)
+        policies = (TimeBudget(check_time_budget(settings.time_budget)), *policies)
     return dataclasses.replace(
         preset,
         epochs=_check_positive(preset.epochs if settings.epochs is None else settings.epochs, "--epochs"),
@@ -255,6 +256,13 @@ def _fit_options(settings: RunSettings, preset: FitOptions, optimizer: Optimizer
         exact_training_metrics=settings.exact_training_metrics,
         deterministic=settings.deterministic,
     )
+
+
+def check_time_budget(seconds: float) -> float:
+    """Return the seconds of a time budget. Raises ConfigError unless they are a number above 0."""
+    if not 0 < seconds < float("inf"):
+        raise ConfigError(f"--time-budget {seconds:g}: expected a number of seconds above 0")
+    return seconds
 
 
 def _check_positive(value: int, flag: str) -> int:

@@ -28,7 +28,8 @@ Combination = tuple[Any, ...]  # one value of each setting
 class Standing(NamedTuple):
     """The validation score of a training, or the mean of several, and the loss, which decides between equal scores.
 
-    The score of one that has diverged is −∞.
+    A score that is missing, such as R² where all targets of the validation set are equal, is −∞, and the loss alone decides.
+    One that has diverged has no loss either.
     """
 
     score: float
@@ -38,6 +39,16 @@ class Standing(NamedTuple):
     def key(self) -> tuple[float, float]:
         """What standings are sorted by, the best one first."""
         return -self.score, self.loss
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a score or at least a loss."""
+        return self.score > -math.inf or self.loss < math.inf
+
+    @property
+    def value(self) -> float:
+        """One number, which is higher for a better training of the same sweep: the score, or without it the negative loss."""
+        return self.score if self.score > -math.inf else -self.loss
 
     @classmethod
     def of(cls, score: float | None, loss: float | None) -> Standing:
@@ -61,7 +72,7 @@ class Trials(ABC):
     @property
     @abstractmethod
     def out_of_time(self) -> bool:
-        """Whether the time budget is used up."""
+        """Whether the time budget is used up, or has no room for a training that was asked for."""
 
     @abstractmethod
     def train(self, combinations: Sequence[Combination], share: float = 1.0) -> None:
@@ -133,6 +144,7 @@ class Halving(Strategy):
             if number > 1:
                 left = best(trials, left, rungs[number - 2][1])[:count]
             if not left:
+                trials.say("no combination is left: all of them have failed or diverged")
                 return
             part = "to the end" if share == 1 else f"for {fractions.Fraction(share).limit_denominator(10**6)} of the epochs"
             trials.say(f"rung {number} of {len(rungs)}: {len(left)} combination{'s' * (len(left) > 1)} {part}")
@@ -142,10 +154,10 @@ class Halving(Strategy):
 
 
 def best(trials: Trials, combinations: Sequence[Combination], share: float) -> list[Combination]:
-    """Return the combinations that have a score after a share of their epochs, the best one first.
+    """Return the combinations that have a score or a loss after a share of their epochs, the best one first.
 
     Of those with equal scores and losses, the first of the grid is first. Those that have diverged are left out.
     """
     standings = {one: trials.standing(one, share) for one in combinations}
-    known = [(standing.key, one) for one, standing in standings.items() if standing is not None and standing.score > -math.inf]
+    known = [(standing.key, one) for one, standing in standings.items() if standing is not None and standing.is_known]
     return [one for _, one in sorted(known, key=lambda pair: pair[0])]

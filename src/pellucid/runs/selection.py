@@ -14,6 +14,7 @@ libraries of models", 2004).
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ from pellucid.core.files import read_json, write_text
 from pellucid.core.json_text import json_text
 from pellucid.core.memory import Array
 from pellucid.data.dataset import Dataset
-from pellucid.data.text import Tokens
+from pellucid.data.sources.registry import SOURCES, TEXTS
+from pellucid.data.sources.user_data import kind_of
 from pellucid.errors import ConfigError, FileError
 from pellucid.model.ensemble import Ensemble
 from pellucid.model.model import Model
@@ -51,11 +53,15 @@ class Choice:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a sweep has chosen: the ``combination`` with the best validation score, its best run, and perhaps an ensemble."""
+    """What a sweep has chosen: the ``combination`` with the best validation score, its best run, and perhaps an ensemble.
+
+    ``left_out`` counts the runs that could not be members of the ensemble, as they have no mean with the best one.
+    """
 
     combination: Combination
     winner: Choice
     ensemble: Choice | None = None
+    left_out: int = 0
 
     def record(self) -> dict[str, Any]:
         """Return the chosen runs as plain JSON."""
@@ -63,14 +69,28 @@ class Selection:
         return {name: None if choice is None else list(choice.runs) for name, choice in parts.items()}
 
 
+def check_ensemble(sweep: Sweep) -> None:
+    """Raise ConfigError if the runs of a sweep can have no ensemble, before any is trained."""
+    data = sweep.base.data
+    if data in TEXTS or (data not in SOURCES and kind_of(data, sweep.base.reading) == "text"):
+        raise ConfigError("--ensemble takes the mean of probabilities or of numbers, and does not apply to texts")
+
+
 def select(sweep: Sweep, rows: Sequence[Mapping[str, Any]], members: int = 0) -> Selection | None:
     """Return what the validation scores choose, with an ensemble of up to this many ``members``; None if nothing was trained.
 
-    Combinations that were trained to the end come before those that were stopped. Raises ConfigError for an ensemble of models
-    that have no mean.
+    Combinations that were trained to the end come before those that were stopped. Members of an ensemble are those of the best
+    runs that have a mean with the first of them: the same inputs, outputs, classes and loss. Raises ConfigError for an ensemble
+    of texts, and FileError if the model of the best run was deleted.
     """
-    trained = [(row, folder_name({name: row[name] for name in (*sweep.grid.values, "seed")})) for row in rows]
-    trained = [(row, name) for row, name in trained if _is_candidate(row, sweep.out / name)]
+    if members:
+        validate(members, Count, "select", "members")
+        check_ensemble(sweep)
+    trained = [
+        (row, folder_name({name: row[name] for name in (*sweep.grid.values, "seed")}))
+        for row in rows
+        if row["status"] in ("done", "stopped")
+    ]
     if not trained:
         return None
     score = sweep.score(rows)
@@ -79,35 +99,46 @@ def select(sweep: Sweep, rows: Sequence[Mapping[str, Any]], members: int = 0) ->
         return Standing.of(row[f"validation_{score}"], row["validation_loss"]).key
 
     ranked = sorted(trained, key=lambda one: key(one[0]))
-    complete = [(combination, one) for combination, one in sweep.summaries(rows).items() if one.mean is not None]
+    complete = [(combination, one) for combination, one in sweep.summaries(rows).items() if one.complete]
     if complete:
         combination = min(complete, key=lambda one: one[1].standing.key)[0]
     else:
         combination = tuple(ranked[0][0][name] for name in sweep.grid.values)
-    name = next(name for row, name in ranked if tuple(row[one] for one in sweep.grid.values) == combination)
-    row = next(row for row, one in trained if one == name)
+    best = [(row, name) for row, name in ranked if tuple(row[one] for one in sweep.grid.values) == combination]
+    there = [one for one in best if os.path.isfile(sweep.out / one[1] / MODEL)]
+    if not there:
+        raise FileError(
+            f"{sweep.out / best[0][1]} has the best validation score, but no {MODEL}: put the file back, or delete the folder, "
+            "and the same command trains it again"
+        )
+    row, name = there[0]
     winner = Choice((name,), {score: row[f"validation_{score}"], "loss": row["validation_loss"]})
     if not members:
         return Selection(combination, winner)
-    validate(members, Count, "select", "members")
-    names = [one for _, one in ranked[:CANDIDATES]]
-    return Selection(combination, winner, _ensemble(sweep, names, members))
+    names = [one for _, one in ranked if os.path.isfile(sweep.out / one / MODEL)][:CANDIDATES]
+    return Selection(combination, winner, *_ensemble(sweep, names, members))
 
 
-def _is_candidate(row: Mapping[str, Any], folder: Path) -> bool:
-    return row["status"] in ("done", "stopped") and os.path.isfile(folder / MODEL)
+def _ensemble(sweep: Sweep, names: Sequence[str], members: int) -> tuple[Choice, int]:
+    """Return the ensemble whose members are chosen among these runs, of which the best one is first.
 
-
-def _ensemble(sweep: Sweep, names: Sequence[str], members: int) -> Choice:
-    """Return the ensemble whose members are chosen among these runs, of which the best one is first."""
+    Also returns the number of runs that have no mean with the first, as with other inputs or another loss.
+    """
     opened = [open_run(sweep.out / name) for name in names]
-    models = [model for model, _ in opened]
-    if isinstance(models[0].input_stage, Tokens):
-        raise ConfigError("--ensemble takes the mean of probabilities or of numbers, and does not apply to texts")
-    validation = load_data(opened[0][1], sweep.base.data_dir, None, models[0]).validation
-    chosen = choose_members([np.asarray(model.predict(validation)) for model in models], validation, members)
-    scores = Ensemble([models[i] for i in chosen]).evaluate(validation)
-    return Choice(tuple(names[i] for i in chosen), dict(scores))
+    validation = load_data(opened[0][1], sweep.base.data_dir, None, opened[0][0]).validation
+    candidates = [(name, model) for name, (model, _) in zip(names, opened, strict=True) if _have_mean(opened[0][0], model)]
+    chosen = choose_members([np.asarray(model.predict(validation)) for _, model in candidates], validation, members)
+    scores = Ensemble([candidates[i][1] for i in chosen]).evaluate(validation)
+    return Choice(tuple(candidates[i][0] for i in chosen), dict(scores)), len(names) - len(candidates)
+
+
+def _have_mean(model: Model, other: Model) -> bool:
+    """Return whether two models can be in one ensemble."""
+    try:
+        Ensemble([model] if other is model else [model, other])
+    except ConfigError:
+        return False
+    return True
 
 
 def choose_members(outputs: Sequence[Array], data: Dataset, members: int) -> list[int]:
@@ -171,7 +202,8 @@ def look_at_test_set(sweep: Sweep, selection: Selection) -> Look:
     looks = record.get("test") or []
     for number, look in enumerate(looks):
         if look["chosen"] == chosen:
-            return Look(look["winner"], look["ensemble"], look["samples"], number)
+            winner, ensemble = (_with_nan(look[part]) for part in ("winner", "ensemble"))
+            return Look(winner or {}, ensemble, look["samples"], number)
     first = selection.winner.runs[0]
     test = load_data(opened[first][1], sweep.base.data_dir, None, models[first]).test
     several = None if selection.ensemble is None else Ensemble([models[name] for name in selection.ensemble.runs])
@@ -187,12 +219,21 @@ def _scores(model: Model | Ensemble, test: Dataset) -> dict[str, float]:
     return {name: float(value) for name, value in scores.items() if np.ndim(value) == 0}
 
 
-def save(sweep: Sweep, selection: Selection) -> None:
-    """Write the chosen runs to selection.json."""
+def _with_nan(scores: Mapping[str, float | None] | None) -> dict[str, float] | None:
+    """Return recorded scores as they were: JSON has no NaN, but null."""
+    return None if scores is None else {name: math.nan if value is None else value for name, value in scores.items()}
+
+
+def recorded(sweep: Sweep, selection: Selection) -> dict[str, Any]:
+    """Return the settings and the runs that are chosen, with their validation scores, as plain JSON."""
     scores = {"winner": selection.winner.validation, "ensemble": selection.ensemble and selection.ensemble.validation}
     settings = dict(zip(sweep.grid.values, selection.combination, strict=True))
-    chosen = {"settings": settings, **selection.record(), "validation": scores}
-    write_record(sweep.out, {**read_record(sweep.out), **chosen})
+    return {"settings": settings, **selection.record(), "validation": scores}
+
+
+def save(sweep: Sweep, selection: Selection) -> None:
+    """Write the chosen runs to selection.json."""
+    write_record(sweep.out, {**read_record(sweep.out), **recorded(sweep, selection)})
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ for them.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
@@ -50,8 +51,9 @@ from pellucid.runs.cells import (
     tidy,
     train_cell,
 )
-from pellucid.runs.folder import METRICS
-from pellucid.runs.plan import RunPlan, RunSettings
+from pellucid.runs.folder import LOCK, METRICS
+from pellucid.runs.plan import RunPlan, RunSettings, check_time_budget
+from pellucid.runs.resuming import saved_settings
 from pellucid.runs.run import Notify
 from pellucid.runs.search import Combination, Exhaustive, Standing, Strategy, Trials
 from pellucid.training import threads
@@ -132,42 +134,56 @@ def folder_name(cell: Mapping[str, Any]) -> str:
 class Summary:
     """The results of one combination of values over its seeds.
 
-    ``scores`` are the validation accuracies of the trained seeds, or for regression their R²; ``diverged`` counts the others
-    that diverged, and ``stopped`` are the scores of those that were stopped before their end. ``losses`` are the validation
-    losses of the trained seeds.
+    ``scores`` are the validation accuracies of the trained seeds, or for regression their R², which is None where all targets
+    are equal; ``diverged`` counts the others that diverged, and ``stopped`` are the scores of those that were stopped before
+    their end. ``losses`` are the validation losses of the trained seeds.
     """
 
-    scores: tuple[float, ...]
+    scores: tuple[float | None, ...]
     diverged: int
     seeds: int
     score: str = ACCURACY
-    stopped: tuple[float, ...] = ()
+    stopped: tuple[float | None, ...] = ()
     losses: tuple[float | None, ...] = ()
 
     @property
+    def complete(self) -> bool:
+        """Whether all seeds were trained."""
+        return len(self.scores) == self.seeds
+
+    @property
     def mean(self) -> float | None:
-        """The mean score, or None unless all seeds were trained."""
-        return statistics.fmean(self.scores) if len(self.scores) == self.seeds else None
+        """The mean score, or None unless all seeds were trained and have one."""
+        return _mean(self.scores) if self.complete else None
 
     @property
     def standing(self) -> Standing:
         """The standing of the combination: the worst, unless all seeds were trained."""
         losses = [math.inf if loss is None else loss for loss in self.losses]
-        return Standing.of(self.mean, statistics.fmean(losses) if losses else None)
+        return Standing.of(self.mean, statistics.fmean(losses) if losses and self.complete else None)
 
     def __str__(self) -> str:
         if self.mean is not None:
-            low, high = formatted(min(self.scores), self.score), formatted(max(self.scores), self.score)
+            known = [value for value in self.scores if value is not None]
+            low, high = formatted(min(known), self.score), formatted(max(known), self.score)
             spread = f" ({low.removesuffix(' %')} to {high.removesuffix(' %')})" if self.seeds > 1 else ""
             return f"{formatted(self.mean, self.score)}{spread}"
+        if self.complete:
+            return f"{NAMES[self.score]} undefined" + ("" if (loss := _mean(self.losses)) is None else f", loss {loss:.4g}")
         parts = []
         if self.scores:
             parts.append(f"{len(self.scores)} of {self.seeds} seeds")
         if self.diverged:
             parts.append(f"{self.diverged} diverged" if self.seeds > 1 else "diverged")
         if self.stopped:
-            parts.append(f"stopped at {formatted(statistics.fmean(self.stopped), self.score)}")
+            parts.append(f"stopped at {formatted(_mean(self.stopped), self.score)}")
         return ", ".join(parts) or "not done"
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean, or None if there is none, or a value is missing."""
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known and len(known) == len(values) else None
 
 
 class Sweep:
@@ -187,7 +203,7 @@ class Sweep:
             raise ConfigError("two cells of the grid have the same name: give each value once")
         self.outstanding()  # raises ConfigError for a cell that was trained with other settings
         try:
-            holds_files = os.path.exists(self.out) and any(self.out.iterdir())
+            holds_files = os.path.exists(self.out) and any(one.name != LOCK for one in self.out.iterdir())
         except OSError as error:
             raise FileError(f"{out}: cannot be read as a folder: {error.strerror}: choose another one with --out") from None
         if holds_files and not os.path.exists(self.out / "sweep.json"):
@@ -219,21 +235,23 @@ class Sweep:
         strategy = strategy or Exhaustive()
         if jobs is not None and jobs < 1:
             raise ConfigError(f"--jobs must be at least 1, got {jobs}")
-        if time_budget is not None and not 0 < time_budget < math.inf:
-            raise ConfigError(f"--time-budget {time_budget:g}: expected a number of seconds above 0")
-        deadline = None if time_budget is None else time.time() + time_budget
-        self._create_folder(strategy)
+        deadline = None if time_budget is None else time.time() + check_time_budget(time_budget)
+        self._create_folder()
         busy = f"another sweep is running in {self.out}", "wait until it ends, or choose another --out"
-        with exclusive_lock(self.out / ".lock", *busy):
+        with exclusive_lock(self.out / LOCK, *busy):
+            self._write_record(strategy)
             for name in self.plans.keys() - self.outstanding():
                 tidy(self.out / name)
             strategy.search(_Cells(self, jobs, backend, notify, deadline))
 
-    def _create_folder(self, strategy: Strategy) -> None:
+    def _create_folder(self) -> None:
         try:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(f"cannot create the folder {self.out}: {error.strerror or error}") from error
+
+    def _write_record(self, strategy: Strategy) -> None:
+        """Write sweep.json, which says what the folder contains."""
         fixed = {name: value for name, value in vars(self.base).items() if name not in (*self.grid.values, "seed", "data_dir")}
         fixed["reading"] = to_json(self.base.reading)
         content = {"base": fixed, "grid": self.grid.values, "seeds": self.grid.seeds, "strategy": strategy.name}
@@ -255,10 +273,18 @@ class Sweep:
         before, now = metrics.get("settings") or {}, json.loads(json_text(plan.record()))
         for key in now.keys() - plan.chosen_by_data:
             if before.get(key) != now[key]:
-                raise ConfigError(
-                    f"{self.out / name} was trained with {key}={before.get(key)}, not {now[key]}: choose another --out"
-                )
+                raise self._other_settings(name, key, before.get(key), now[key])
+        # The values that the data choose are equal if they were left to the data before, too.
+        with contextlib.suppress(FileError):  # there is no config.json, or that of a version without settings
+            saved = saved_settings(self.out / name)
+            for key in sorted(plan.chosen_by_data & vars(saved).keys()):
+                if getattr(saved, key) != getattr(plan.settings, key):
+                    raise self._other_settings(name, key, getattr(saved, key), getattr(plan.settings, key))
         return metrics
+
+    def _other_settings(self, name: str, key: str, before: Any, now: Any) -> ConfigError:
+        shown = ["the default" if value is None else value for value in (before, now)]
+        return ConfigError(f"{self.out / name} was trained with {key}={shown[0]}, not {shown[1]}: choose another --out")
 
     def standing(self, name: str, share: float = 1.0) -> Standing | None:
         """Return the standing of a cell after a share of its epochs, or None if it is not trained so far."""
@@ -344,6 +370,7 @@ class _Cells(Trials):
         results = [sweep._metrics(name) or {} for name in sweep.plans] if deadline is not None else []
         done = [one["seconds"] for one in results if one.get("seconds") and not one.get("interrupted")]
         self._paces = list[float](done)  # seconds for all epochs, of the trainings so far
+        self._left_out = False  # whether there was no time for a training
 
     @property
     def combinations(self) -> Sequence[Combination]:
@@ -351,7 +378,7 @@ class _Cells(Trials):
 
     @property
     def out_of_time(self) -> bool:
-        return self.deadline is not None and time.time() >= self.deadline
+        return self._left_out or (self.deadline is not None and time.time() >= self.deadline)
 
     def say(self, line: str) -> None:
         self.notify(line)
@@ -396,6 +423,7 @@ class _Cells(Trials):
                         f"{outcome.name} was trained, but is not in {sweep.out}: all workers need access to this folder"
                     )
                 stopped += not self._see(outcome, share, begun[outcome.name])
+        self._left_out = self._left_out or bool(not_run)
         if not_run or (stopped and self.out_of_time):
             kept = f", {stopped} stopped, with the parameters trained so far" if stopped else ""
             self.notify(f"the time budget is used up: {len(not_run)} of {len(all_names)} runs not begun{kept}")

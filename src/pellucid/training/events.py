@@ -36,7 +36,7 @@ class StepEvent:
 
 @dataclass(frozen=True, slots=True)
 class EpochEvent:
-    """The end of an epoch, with its scores.
+    """The end of an epoch, with its scores. ``is_last`` says that the training has no epoch after it.
 
     The ``train`` scores were accumulated during the epoch, in training mode, or computed again at its end if
     ``exact_training_metrics`` was set.
@@ -47,6 +47,7 @@ class EpochEvent:
     learning_rate: float
     train: Mapping[str, Value]
     validation: Mapping[str, Value] | None
+    is_last: bool = False
 
     def row(self) -> dict[str, float]:
         """Return one row of a history: ``train_loss``, ``validation_accuracy``, …

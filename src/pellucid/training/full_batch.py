@@ -182,7 +182,8 @@ def train_full_batch(
         training = evaluate_training() if evaluate_training else scores.result()
         validation = evaluate_validation() if evaluate_validation else None
         history.stopped = place.ended
-        event = EpochEvent(epoch, place.end_epoch(), place.learning_rate, training, validation)
+        is_last = epoch == epochs or place.ended is not None
+        event = EpochEvent(epoch, place.end_epoch(), place.learning_rate, training, validation, is_last)
         if place.ended is not None:
             place.epoch = epochs + 1
         yield event

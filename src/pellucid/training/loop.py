@@ -137,7 +137,7 @@ def train(
         scores.check_counted("training data")
         training = evaluate_training() if evaluate_training else scores.result()
         validation = evaluate_validation() if evaluate_validation else None
-        yield EpochEvent(epoch, place.end_epoch(), place.learning_rate, training, validation)
+        yield EpochEvent(epoch, place.end_epoch(), place.learning_rate, training, validation, is_last=epoch == epochs)
 
 
 def take_step(state: ModelState, step: Step, x: Any, targets: Any, weights: Any, rate: float, where: str) -> float:

@@ -246,7 +246,7 @@ class TimeBudget(Policy):
             epoch = 0.0 if epoch < 0 else epoch + now - last  # the first step, which may load the kernels, is no measure
             last = now
             if isinstance(event, EpochEvent):
-                is_over, epoch = memory["seconds"] + epoch > self.seconds, 0.0
+                is_over, epoch = not event.is_last and memory["seconds"] + epoch > self.seconds, 0.0
                 # The clocks of several ranks differ, and all of them must stop after the same epoch.
                 if ranks.current().gather(is_over)[0]:
                     count = f"{event.epoch} epoch{'s' * (event.epoch != 1)}"
