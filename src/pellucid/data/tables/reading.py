@@ -103,7 +103,7 @@ def read_csv(
             "(--missing drop) leaves such rows out, ignore (--ignore) a whole column"
         )
     encoder = RowEncoder(file, columns, targets, classes, missing)
-    of_targets = list[Array]()
+    of_targets, kept_rows, read = list[Array](), list[Array](), 0
     with RowFile((encoder.width,), np.float64) as rows:  # float32 would round time stamps before they are scaled
         for x, y in encoder.blocks():
             usable = ~np.isnan(y).any(axis=1)
@@ -111,6 +111,8 @@ def read_csv(
                 usable &= ~np.isnan(x).any(axis=1)
             rows.append(x[usable])
             of_targets.append(y[usable])
+            kept_rows.append(read + np.flatnonzero(usable))
+            read += len(x)
         if not rows.count:
             raise DataError(
                 f"{file.path}: every row has a missing value ({_counted(gaps)}): use missing='value' (--missing value)"
@@ -129,7 +131,15 @@ def read_csv(
         notes.append(f"scale     the logarithms of {', '.join(names)} are learned{found}")
     special = targets if len(targets) > 1 or targets[0].decimal else ()
     origin = Origin(
-        tuple(notes), (), tuple(columns), missing, ", ".join(names), header, targets=special, logarithm=in_logarithms
+        tuple(notes),
+        (),
+        tuple(columns),
+        missing,
+        ", ".join(names),
+        header,
+        targets=special,
+        logarithm=in_logarithms,
+        kept=np.concatenate(kept_rows) if rows.count < n else None,
     )
     return Dataset(values, labels, classes=classes, name=Path(file.path).stem, origin=origin)
 
@@ -218,7 +228,7 @@ def read_rows(
     if labelled is None:
         labelled = all(target.name in table.names for target in targets)
     encoder = RowEncoder(table, stage.columns, targets if labelled else (), classes, stage.missing)
-    of_targets, n = list[Array](), 0
+    of_targets, kept_rows, n = list[Array](), list[Array](), 0
     with RowFile((encoder.width,), np.float64) as rows:
         for x, y in encoder.blocks():
             kept = ~np.isnan(y).any(axis=1)
@@ -232,6 +242,7 @@ def read_rows(
                 kept &= ~gaps
             rows.append(x[kept])
             of_targets.append(y[kept])
+            kept_rows.append(n + np.flatnonzero(kept))
             n += len(x)
         if not rows.count:
             raise DataError(f"{table.path} has no rows that can be used")
@@ -243,7 +254,16 @@ def read_rows(
     if warn and stage.missing == VALUE and encoder.gaps:
         listed = ", ".join(f"{name} ({count:,} of {n:,})" for name, count in encoder.gaps.most_common(_LISTED))
         warn_user(f"{table.path}: values are missing in {listed}, which had none in training: the median takes their place")
-    origin = Origin(tuple(notes), (), stage.columns, stage.missing, stage.target, table.header, targets=stage.targets)
+    origin = Origin(
+        tuple(notes),
+        (),
+        stage.columns,
+        stage.missing,
+        stage.target,
+        table.header,
+        targets=stage.targets,
+        kept=np.concatenate(kept_rows) if rows.count < n else None,
+    )
     return Dataset(values, labels, classes=classes, name=Path(table.path).stem, origin=origin)
 
 
