@@ -187,12 +187,28 @@ def test_findings_of_several_examinations_are_put_together():
     assert together.left_out == ("x", "y")
 
 
-def test_rows_of_a_file_are_known_only_where_no_row_was_left_out(flats):
+def test_rows_of_a_file_are_those_of_the_file_where_rows_were_left_out(flats, tmp_path):
     from pellucid.data import read_csv
+    from pellucid.data.tables.reading import read_rows
 
     train, _ = read_csv(flats, "warm").split(0.1)
     assert file_rows(train) == [row + 1 for row in train.rows]
-    dropped, _ = read_csv(flats, "warm", missing="drop").split(0.1)
-    assert file_rows(dropped) is None
+    lines = flats.read_text(encoding="utf-8").splitlines()
+    header, *cells = [line.split(",") for line in lines]
+    for row in (0, 7, 8, 30):
+        cells[row][header.index("warm")] = ""
+    cells[12][header.index("area")] = ""
+    gaps = tmp_path / "gaps.csv"
+    gaps.write_text("\n".join(map(",".join, [header, *cells])), encoding="utf-8")
+    for missing, left_out in (("value", {0, 7, 8, 30}), ("drop", {0, 7, 8, 12, 30})):
+        whole = read_csv(gaps, "warm", missing=missing)
+        train, test = whole.split(0.1)
+        known = whole.input_stage()
+        for part in (train, test, read_rows(gaps, known, whole.classes, labelled=True).take(test.rows)):
+            found = file_rows(part)
+            assert [cells[row - 1][header.index("warm")] for row in found] == [whole.classes[y] for y in part.y]
+            areas = [float(cells[row - 1][header.index("area")] or "nan") for row in found]
+            np.testing.assert_array_equal(part.x[:, 0], areas)
+        assert {*file_rows(train), *file_rows(test)} == {row + 1 for row in range(len(cells)) if row not in left_out}
     assert file_rows(from_arrays(np.zeros((5, 1)), np.arange(5), names=["a"])) is None
     assert file_rows(Dataset(np.zeros((5, 1)), np.arange(5), rows=[1, 2])) is None

@@ -293,7 +293,9 @@ class Clocked:
             yield EpochEvent(epoch, 0.0, 0.1, {"loss": 1.0}, None, is_last=epoch == epochs)
 
 
-@pytest.mark.parametrize(("seconds", "epochs"), [(1e-9, 1), (32.9, 1), (33, 2), (36.4, 2), (36.5, 3), (39, 4), (45, 6), (100, 6)])
+@pytest.mark.parametrize(
+    ("seconds", "epochs"), [(1e-9, 1), (32.9, 1), (33, 2), (36.4, 2), (36.5, 3), (39, 4), (45, 6), (100, 6)]
+)
 def test_a_time_budget_ends_a_training_before_the_epoch_that_would_exceed_it(monkeypatch, seconds, epochs):
     clock, history, memory = Clocked(monkeypatch), History(), {}
     events = TimeBudget(seconds).wrap(clock.events(6), new_model().state, history, Memory(memory))

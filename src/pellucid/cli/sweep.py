@@ -218,9 +218,7 @@ def _select(work: Sweep, rows: list[dict[str, Any]], members: int) -> Selection 
     return selection
 
 
-def _record(
-    work: Sweep, rows: list[dict[str, Any]], selection: Selection | None, look: Look | None
-) -> dict[str, Any]:
+def _record(work: Sweep, rows: list[dict[str, Any]], selection: Selection | None, look: Look | None) -> dict[str, Any]:
     """Return the rows with what was chosen and its scores on the test set, as plain JSON."""
     chosen = None if selection is None else recorded(work, selection)
     return {"runs": rows, "selection": chosen, "test": None if look is None else vars(look)}
@@ -278,7 +276,9 @@ def _chosen(work: Sweep, selection: Selection | None, look: Look | None) -> list
             + " ".join(shlex.quote(os.path.relpath(work.out / name)) for name in members)
         )
         if selection.left_out:
-            lines.append(f"          {selection.left_out} of the best runs have other inputs or another loss, and no mean with these")
+            lines.append(
+                f"          {selection.left_out} of the best runs have other inputs or another loss, so they are left out"
+            )
     tried = len(work.grid.cells()) // work.grid.seeds
     if look is None:
         if tried > 1:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,8 @@ class Origin:
     each with the reason. For a table, ``columns`` describes the values of a row, ``target`` is the name of the predicted
     column, ``missing`` is the treatment of missing values ("value", "error", "mean" or "drop"), and ``header`` is whether the
     table had column names in its first line; ``targets`` describe the predicted columns, if there are several or their numbers
-    have separators, and ``logarithm`` is whether a run learns their logarithms. For a series, ``series`` is its layout. For a
+    have separators, and ``logarithm`` is whether a run learns their logarithms. ``kept`` are the rows of the table that became
+    samples, from 0, if others were left out; a set's ``rows`` are places in it. For a series, ``series`` is its layout. For a
     text, ``tokens`` is the input stage of its samples.
     """
 
@@ -62,6 +63,7 @@ class Origin:
     tokens: Tokens | None = None
     targets: tuple[Column, ...] = ()
     logarithm: bool = False
+    kept: Array | None = field(default=None, compare=False)
 
 
 class Dataset:

@@ -152,5 +152,7 @@ def search_wrong_labels(
 def file_rows(data: Dataset) -> list[int] | None:
     """Return the row of the table file that each sample was, from 1 without the header; None if it is not known."""
     origin = data.origin
-    stage_is_table = origin is not None and origin.columns is not None and origin.series is None and origin.missing != "drop"
-    return None if data.rows is None or not stage_is_table else [int(row) + 1 for row in data.rows]
+    if data.rows is None or origin is None or origin.columns is None or origin.series is not None:
+        return None
+    rows = data.rows if origin.kept is None else origin.kept[data.rows]
+    return [int(row) + 1 for row in rows]

@@ -114,7 +114,7 @@ def read_csv(
             "(--missing drop) leaves such rows out, ignore (--ignore) a whole column"
         )
     encoder = RowEncoder(file, columns, targets, classes, missing)
-    of_targets = list[Array]()
+    of_targets, kept_rows, read = list[Array](), list[Array](), 0
     with RowFile((encoder.width,), np.float64) as rows:  # float32 would round time stamps before they are scaled
         for x, y in encoder.blocks():
             usable = ~np.isnan(y).any(axis=1)
@@ -122,6 +122,8 @@ def read_csv(
                 usable &= ~np.isnan(x).any(axis=1)
             rows.append(x[usable])
             of_targets.append(y[usable])
+            kept_rows.append(read + np.flatnonzero(usable))
+            read += len(x)
         if not rows.count:
             raise DataError(
                 f"{file.path}: every row has a missing value ({_counted(gaps)}): use missing='value' (--missing value)"
@@ -144,7 +146,15 @@ def read_csv(
         notes.append(f"scale     the logarithms of {', '.join(names)} are learned{found}")
     special = targets if len(targets) > 1 or targets[0].decimal else ()
     origin = Origin(
-        tuple(notes), (), tuple(columns), missing, ", ".join(names), header, targets=special, logarithm=in_logarithms
+        tuple(notes),
+        (),
+        tuple(columns),
+        missing,
+        ", ".join(names),
+        header,
+        targets=special,
+        logarithm=in_logarithms,
+        kept=np.concatenate(kept_rows) if rows.count < n else None,
     )
     return Dataset(values, labels, classes=classes, name=Path(file.path).stem, origin=origin)
 
@@ -238,7 +248,7 @@ def read_rows(
     if labelled is None:
         labelled = all(target.name in table.names for target in targets)
     encoder = RowEncoder(table, stage.columns, targets if labelled else (), classes, stage.missing)
-    of_targets, n = list[Array](), 0
+    of_targets, kept_rows, n = list[Array](), list[Array](), 0
     with RowFile((encoder.width,), np.float64) as rows:
         for x, y in encoder.blocks():
             kept = ~np.isnan(y).any(axis=1)
@@ -252,6 +262,7 @@ def read_rows(
                 kept &= ~gaps
             rows.append(x[kept])
             of_targets.append(y[kept])
+            kept_rows.append(n + np.flatnonzero(kept))
             n += len(x)
         if not rows.count:
             raise DataError(f"{table.path} has no rows that can be used")
@@ -261,7 +272,16 @@ def read_rows(
     if warn:
         _warn_of_unknown(table, encoder)
         _warn_of_gaps(table, encoder, n)
-    origin = Origin(tuple(notes), (), stage.columns, stage.missing, stage.target, table.header, targets=stage.targets)
+    origin = Origin(
+        tuple(notes),
+        (),
+        stage.columns,
+        stage.missing,
+        stage.target,
+        table.header,
+        targets=stage.targets,
+        kept=np.concatenate(kept_rows) if rows.count < n else None,
+    )
     return Dataset(values, labels, classes=classes, name=Path(table.path).stem, origin=origin)
 
 
