@@ -107,7 +107,7 @@ class Start:
             return options
         missing = stage.missing if options.missing is None else options.missing
         try:
-            dataclasses.replace(stage, missing=missing)
+            stage.for_table(missing, stage.target, stage.header, stage.targets)
         except ConfigError:
             how = "mean and standard deviation" if missing == VALUE else "the median and the quartiles"
             instead = "mean" if missing == VALUE else VALUE
@@ -170,9 +170,7 @@ class Start:
         if isinstance(stage, Tokens) and origin is not None and origin.tokens is not None:
             stage = dataclasses.replace(stage, encoding=origin.tokens.encoding)
         if isinstance(stage, TableStage) and stage.series is None and origin is not None and origin.columns is not None:
-            stage = dataclasses.replace(
-                stage, missing=origin.missing, target=origin.target, header=origin.header, targets=origin.targets
-            )
+            stage = stage.for_table(origin.missing, origin.target, origin.header, origin.targets)
         model.input_stage = stage
         line = f"from      {self.path}: {len(taken)} of {total} arrays of parameters and statistics"
         if not new:

@@ -235,16 +235,13 @@ def read_known_splits(
 
 def _with_options(name: str, stage: TableStage, reading: ReadOptions) -> TableStage:
     """Return the input stage with the target, the header and the treatment of missing values of a run."""
+    target, targets = stage.target, stage.targets
     if reading.target is not None:
-        target = _targets_of_table(name, reading)
-        names = (target,) if isinstance(target, str) else target
+        given = _targets_of_table(name, reading)
+        names = (given,) if isinstance(given, str) else given
         if names != tuple(column.name for column in stage.target_columns):
-            described = tuple(map(Column, names)) if len(names) > 1 else ()
-            stage = dataclasses.replace(stage, target=", ".join(names), targets=described)
-    missing = stage.missing if reading.missing is None else reading.missing
-    if (stage.header, stage.missing) == (reading.header, missing):
-        return stage
-    return dataclasses.replace(stage, header=reading.header, missing=missing)
+            target, targets = ", ".join(names), tuple(map(Column, names)) if len(names) > 1 else ()
+    return stage.for_table(reading.missing or stage.missing, target, reading.header, targets)
 
 
 def _read_series(name: str, reading: ReadOptions, horizon: int) -> Splits:

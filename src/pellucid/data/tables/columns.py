@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -176,6 +176,15 @@ class TableStage(InputStage, ABC):
         category, and the largest code is this number − 1, so that it is ``entries`` of an Embedding.
         """
         return tuple(kind for column in self.columns for kind in column.kinds)
+
+    def for_table(self, missing: str, target: str, header: bool | None, targets: tuple[Column, ...]) -> TableStage:
+        """Return this input stage for a table with the same columns and other targets, or with other missing values.
+
+        Raises ConfigError for a treatment of missing values that this stage does not have.
+        """
+        stage: Any = self  # the base class has no fields of its own
+        changed: TableStage = replace(stage, missing=missing, target=target, header=header, targets=targets)
+        return changed
 
     def _check_statistics(self, **of_values: Sequence[float]) -> None:
         """Raise ConfigError unless there is one number for each value of a row, and a scale above 0."""

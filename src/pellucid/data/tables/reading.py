@@ -317,11 +317,11 @@ def _check_codes(x: Array, columns: Sequence[Column]) -> None:
     for i, column in enumerate(columns):
         if not column.coded:
             continue
-        (count,) = column.kinds
+        count = 1 + len(column.categories or ()) + column.missing
         values = np.asarray(x[:, i], np.float64)
         known = values[~np.isnan(values)]
         wrong = ~((known >= 0) & (known < count) & (known == np.floor(known)))
-        what = f"x: an array of numbers has codes from 0 to {int(count) - 1} in the column {column.name}"
+        what = f"x: an array of numbers has codes from 0 to {count - 1} in the column {column.name}"
         if wrong.any():
             raise DataError(f"{what}, got {known[wrong][0]:g}: {cure}")
         if len(known) and {class_name(value) for value in np.unique(known).tolist()} <= set(column.categories or ()):
