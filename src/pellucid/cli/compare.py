@@ -74,7 +74,7 @@ def _predict(
     if len(digests) > 1:
         which = ", ".join(f"{values['run']}: {values.get('data', {}).get('name')}" for values in metrics)
         raise ConfigError(f"these runs were tested on different data ({which}), so they cannot be compared")
-    splits = load_data(opened[0][1], data_dir)
+    splits = load_data(opened[0][1], data_dir, None, opened[0][0])
     if splits.sha256 not in digests:
         raise ConfigError(f"the runs were tested on other data than the {splits.name} on this machine: use --data-dir")
     if splits.test.origin is not None and splits.test.origin.tokens is not None:

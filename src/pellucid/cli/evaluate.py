@@ -158,7 +158,7 @@ def evaluate(
     reports, page = list[TableReport](), None
     has_report = is_about_a_table(models[0]) or len(targets) > 0
     if not no_report and (asked or (len(runs) == 1 and not copies and data is None and part == "test" and has_report)):
-        calibration = _calibration_part(opened[0][1], data_dir, splits, part)
+        calibration = _calibration_part(opened[0], data_dir, splits, part)
         for target in targets or (None,):
             found = table_report(
                 evaluated,
@@ -206,14 +206,15 @@ def evaluate(
         echo(f"report    {page}")
 
 
-def _calibration_part(config: Mapping[str, Any], data_dir: Path | None, splits: Splits | None, part: str) -> Dataset | None:
+def _calibration_part(opened: Opened, data_dir: Path | None, splits: Splits | None, part: str) -> Dataset | None:
     """Return the validation part of the run's data, for thresholds and intervals, if it is at hand and not what is measured."""
     if part == "validation":
         return None
     if splits is not None:
         return splits.validation
+    model, config = opened
     try:
-        return load_data(config, data_dir).validation if config else None
+        return load_data(config, data_dir, None, model).validation if config else None
     except PellucidError:  # the data of the run are gone; the report says that these results are left out
         return None
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pellucid.data import Dataset
+from pellucid.data.dataset import Dataset, Origin
 from pellucid.data.sources.user_data import ReadOptions
-from pellucid.data.tables.columns import Column, TableStage
+from pellucid.data.tables.columns import Column, Standardization, TableStage
+from pellucid.data.tables.robust_scaling import RobustScaling
 from pellucid.data.text import Tokenizer, Tokens
 from pellucid.errors import ConfigError, ShapeError
 from pellucid.layers import Dense, Exp, Layer, Rescale, Softmax
@@ -105,6 +106,12 @@ class Start:
         stage = self.model.input_stage
         return stage.columns if isinstance(stage, TableStage) and stage.series is None else None
 
+    @property
+    def missing(self) -> str | None:
+        """The treatment of missing values in the table that the model was trained on; None for other data."""
+        stage = self.model.input_stage
+        return stage.missing if isinstance(stage, TableStage) else None
+
     def check(self, data: Dataset) -> None:
         """Raise ShapeError for samples of another shape than those of the model, ConfigError for another forecast, and for text
         where the model reads none, or the reverse, or lines in place of windows."""
@@ -128,10 +135,11 @@ class Start:
             forecast, wanted = (", ".join(one.targets) if one else "no series" for one in (known, layout))
             raise ConfigError(f"--from {self.path}: the model forecasts {forecast}, and the data {wanted}")
 
-    def initialize(self, model: Model, classes: Sequence[str] | None, tokens: Tokens | None = None) -> str:
+    def initialize(self, model: Model, classes: Sequence[str] | None, origin: Origin | None = None) -> str:
         """Take over the parameters into the new ``model``, for data with these classes. Returns a line that describes it.
 
-        ``tokens`` is the input stage of new text, whose files may have another encoding than those of the model.
+        ``origin`` is that of the data: new text may have another encoding than that of the model, and a new table another
+        target.
         """
         source = self.model
         head = [row for row in rows_of(model.network, model.input_shape) if row.parameters][-1:]
@@ -140,8 +148,10 @@ class Start:
         taken = transfer(source, model, new=new)
         total = len(model.state.arrays())
         stage = source.input_stage
-        if isinstance(stage, Tokens) and tokens is not None:
-            stage = dataclasses.replace(stage, encoding=tokens.encoding)
+        if isinstance(stage, Tokens) and origin is not None and origin.tokens is not None:
+            stage = dataclasses.replace(stage, encoding=origin.tokens.encoding)
+        if isinstance(stage, (RobustScaling, Standardization)) and origin is not None and origin.columns is not None:
+            stage = dataclasses.replace(stage, target=origin.target, targets=origin.targets, header=origin.header)
         model.input_stage = stage
         line = f"from      {self.path}: {len(taken)} of {total} arrays of parameters and statistics"
         if not new:

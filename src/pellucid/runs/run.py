@@ -266,7 +266,7 @@ def prepare(
             classes=splits.classes,
         )
         if start is not None:
-            taken = start.initialize(model, splits.classes, None if train_set.origin is None else train_set.origin.tokens)
+            taken = start.initialize(model, splits.classes, train_set.origin)
         return model
 
     model = new_model(recipe)
@@ -339,6 +339,8 @@ def _load(settings: RunSettings, recipe: Recipe, start: Start | None) -> tuple[S
         if start is not None and start.columns is not None and settings.data not in SOURCES:
             reading = settings.reading or ReadOptions()
             if kind_of(settings.data, reading) == "table":
+                if reading.horizon is None:
+                    reading = dataclasses.replace(reading, missing=reading.missing or start.missing)
                 return read_splits(settings.data, reading, settings.split_seed, start.columns)
         tokenizer, context = (None, None) if start is None else (start.tokenizer, start.context)
         return data.load(

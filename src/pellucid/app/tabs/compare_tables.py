@@ -176,7 +176,7 @@ def _computed(run: TableRun, data_dir: Path | None) -> tuple[TableReport, dict[s
     if not is_about_a_table(model):
         raise ConfigError(f"{run.name} does not predict one class or one number for each row of a table")
     try:
-        splits = load_data(config, data_dir)
+        splits = load_data(config, data_dir, None, model)
     except PellucidError as error:
         raise ConfigError(f"{run.name}: its data cannot be read: {error}") from None
     classifies = model.state.loss.classifies or model.classes is not None
