@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ def train(*arguments):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A folder with a table, and three runs on it: two that predict the price, one for whether a flat is warm."""
+    """A folder with a table, and four runs on it: two that predict the price, one for whether a flat is warm, and both, which
+    predicts the area and the price."""
     folder = tmp_path_factory.mktemp("tables")
     random = np.random.default_rng(0)
     with (folder / "flats.csv").open("w", newline="", encoding="utf-8") as file:
@@ -34,6 +36,7 @@ def trained(tmp_path_factory):
         ("price-1", "price", "warm", 30),
         ("price-2", "price", "warm", 3),
         ("warm", "warm", "price", 10),
+        ("both", "area,price", "warm", 3),
     ):
         train(folder / "flats.csv", "--target", target, "--ignore", other, "--epochs", epochs, "--out", folder / name)
     return folder
@@ -42,7 +45,7 @@ def trained(tmp_path_factory):
 @pytest.fixture
 def ask(client, state, trained):
     state.runs.mkdir(exist_ok=True)
-    for run in ("price-1", "price-2", "warm"):
+    for run in ("price-1", "price-2", "warm", "both"):
         (state.runs / run).symlink_to(trained / run, target_is_directory=True)
 
     def post(path, code=200, **body):
@@ -58,10 +61,12 @@ def test_runs_with_the_same_target_are_together(ask, client, state):
     (state.runs / "damaged/config.json").write_text('{"data": 3}')
     (state.runs / "damaged/model.pellucid").write_bytes(b"")
     found = client.get("/api/compare/tables").json()["groups"]
-    assert {one["name"]: sorted(one["runs"]) for one in found} == {
-        "price of flats": ["price-1", "price-2"],
-        "warm of flats": ["warm"],
-    }
+    assert sorted((one["name"], one["target"], sorted(one["runs"])) for one in found) == [
+        ("area of flats", "area", ["both"]),
+        ("price of flats", "price", ["both"]),  # whose data has other columns
+        ("price of flats", "price", ["price-1", "price-2"]),
+        ("warm of flats", "warm", ["warm"]),
+    ]
 
 
 def test_the_results_are_those_of_the_report(ask, trained):
@@ -84,6 +89,17 @@ def test_the_results_are_those_of_the_report(ask, trained):
     assert "coverage" not in classes
 
 
+def test_a_run_with_several_targets_is_compared_by_one_of_them(ask, trained):
+    measured = json.loads((trained / "both/metrics.json").read_text())["targets"]["scores"]
+    for target in ("area", "price"):
+        found = ask("results", runs=["both"], target=target)
+        assert found["group"] == f"{target} of flats"
+        assert found["rows"][0]["mae"] == pytest.approx(measured[target]["mae"])
+        assert found["rows"][0]["coverage"]["n"] == 40
+    assert ask("figures", run="both", target="price")["figures"] != ask("figures", run="both", target="area")["figures"]
+    assert "no run 'both' on a table that predicts 'warm'" in ask("results", 404, runs=["both"], target="warm")["error"]
+
+
 def test_reports_are_computed_once(ask, monkeypatch):
     first = ask("results", runs=["price-1"])
     monkeypatch.setattr(compare_tables, "_computed", lambda *_: pytest.fail("the report is known"))
@@ -103,7 +119,7 @@ def test_what_cannot_be_compared(ask):
 def test_the_page_compares_runs_on_tables(ask, open_page, axe_findings, mnist_folder, width, scheme, tmp_path):
     page = open_page("#compare", width=width, height=900, scheme=scheme)
     page.locator(".compare-importance").wait_for()
-    page.get_by_label("Data and target").select_option("price of flats")
+    page.get_by_label("Data and target").select_option("price of flats (price-2, …)")
     page.get_by_role("columnheader", name="R²").wait_for()
     assert sorted(page.locator(".compare-importance tbody th").all_inner_texts()) == ["area", "city"]
     page.get_by_text("Figures of price-1").click()
@@ -118,6 +134,49 @@ def test_the_page_compares_runs_on_tables(ask, open_page, axe_findings, mnist_fo
     page.get_by_text("Choose 1 to 6 runs.").wait_for()
     page.get_by_label("Data and target").select_option("warm of flats")
     page.get_by_role("columnheader", name="ROC area").wait_for()
+
+
+def test_the_page_measures_a_run_again_that_was_trained_again(ask, open_page, mnist_folder, state):
+    page = open_page("#compare")
+    page.locator(".compare-importance").wait_for()
+    page.get_by_label("Data and target").select_option("warm of flats")
+    page.get_by_role("columnheader", name="ROC area").wait_for()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    model = state.runs / "warm/model.pellucid"
+
+    def come_back():
+        page.get_by_role("tab", name="Draw").click()
+        page.get_by_role("tab", name="Compare").click()
+
+    with page.expect_response("**/api/compare/tables"):
+        come_back()
+    os.utime(model, ns=(0, model.stat().st_mtime_ns + 5_000_000))
+    with page.expect_response("**/api/compare/tables/results"):
+        come_back()
+    page.get_by_role("columnheader", name="ROC area").wait_for()
+    assert sum(url.endswith("/api/compare/tables/results") for url in asked) == 1, "only after the training"
+
+
+def test_the_page_shows_scores_that_are_not_numbers(ask, open_page, mnist_folder):
+    """R² is none where all targets of the test part are equal."""
+
+    def without_numbers(route):
+        answer = route.fetch()
+        found = answer.json()
+        for row in found["rows"]:
+            row |= {name: None for name in ("r2", "mse", "loss", "roc_auc", "calibration_error") if name in row}
+        route.fulfill(response=answer, json=found)
+
+    page = open_page()
+    page.route("**/api/compare/tables/results", without_numbers)
+    page.get_by_role("tab", name="Compare").click()
+    page.locator(".compare-importance").wait_for()
+    for group, column, count in (("price of flats (price-2, …)", "R²", 2), ("warm of flats", "ROC area", 3)):
+        page.get_by_label("Data and target").select_option(group)
+        page.get_by_role("columnheader", name=column).wait_for()
+        cells = page.locator("[aria-label='Scores of the runs'] tbody tr").first.locator("td").all_inner_texts()
+        assert cells.count("–") == count
 
 
 def test_without_runs_on_tables_the_page_says_nothing(open_page, mnist_folder):

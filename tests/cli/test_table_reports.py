@@ -215,7 +215,8 @@ def write_as_it_comes(path, n, seed):
 
 @pytest.fixture(scope="module")
 def as_it_comes(tmp_path_factory):
-    """A folder with such a table, all.csv, new rows in new.csv, and runs on it: price, warm, and two (price and rent)."""
+    """A folder with such a table, all.csv, new rows in new.csv, and runs on it: price, warm, two (price and rent), and young,
+    which is two after fewer epochs."""
     folder = tmp_path_factory.mktemp("as_it_comes")
     write_as_it_comes(folder / "all.csv", 900, 0)
     write_as_it_comes(folder / "new.csv", 40, 1)
@@ -226,6 +227,7 @@ def as_it_comes(tmp_path_factory):
     ):
         options = [*(f"--target={one}" for one in targets), *(f"--ignore={one}" for one in ignored)]
         cli("train", folder / "all.csv", *options, "--epochs", 25, "--out", folder / name)
+    cli("train", folder / "all.csv", *options, "--epochs", 2, "--out", folder / "young")
     return folder
 
 
@@ -299,6 +301,24 @@ def test_each_of_several_targets_has_scores_and_a_report(as_it_comes, monkeypatc
     assert re.findall("<h2>(.*?)</h2>", page) == ["price", "rent"]
     assert page.count("<h4>Prediction intervals of 90 %</h4>") == 2
     assert page.count("<figure>") == 8
+
+
+def test_runs_with_several_targets_are_compared_target_by_target(as_it_comes, monkeypatch, tmp_path):
+    monkeypatch.chdir(as_it_comes)
+    out, _ = cli("compare", "two", "young", "--out", tmp_path)
+    lines = out.splitlines()
+    assert re.fullmatch(r"two    +[\d,]+ parameters  mean R² 0\.\d+, loss [\d.]+", lines[0])
+    assert re.fullmatch(r"  price  RMSE [\d.,]+, MAE [\d.,]+, R² 0\.\d+", lines[1])
+    assert lines[4:6][1].startswith("  rent ")
+    assert re.match(r"price: two is closer to the target for \d+ samples, young for \d+.* \(p = ", lines[6])
+    assert lines[7].startswith("rent: two is closer")
+    assert lines[8] == "(the p-values are adjusted for 2 tests)"
+    record = json.loads((tmp_path / "comparison.json").read_text())
+    assert [one["target"] for one in record["tests"]] == ["price", "rent"]
+    assert [one["first_closer"] + one["second_closer"] for one in record["tests"]] == [90, 90]
+    least, most = sorted(record["tests"], key=lambda one: one["p"])
+    assert least["adjusted"] == pytest.approx(min(1, 2 * least["p"]))
+    assert most["adjusted"] >= most["p"]
 
 
 def test_intervals_of_several_targets(as_it_comes, monkeypatch):

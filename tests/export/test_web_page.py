@@ -542,6 +542,18 @@ def test_of_many_classes_the_most_probable_are_listed(open_file, tmp_path):
     assert list(shown_bars(page)) == [names[i] for i in np.argsort(-p)[:12]]
 
 
+def test_several_targets_have_their_names(tmp_path):
+    table = "\n".join(["size,price,rent", *(f"{i},{3 * i}.5,{i * i}.25" for i in range(40))])
+    (tmp_path / "flats.csv").write_text(table, encoding="utf-8")
+    data = read_csv(tmp_path / "flats.csv", ["price", "rent"])
+    for outputs, loss, names in (
+        (2, MeanSquaredError(), ["price", "rent"]),
+        (4, GaussianNLL(), [f"{one}, {what}" for what in ("mean", "logarithm of the variance") for one in ("price", "rent")]),
+    ):
+        model = Sequential(Dense(outputs)).compile((1,), loss, input_stage=data.input_stage())
+        assert describe_output(model._trained_network(), loss)["names"] == names
+
+
 # -- the file ------------------------------------------------------------------------------------------------------------------
 
 

@@ -37,13 +37,15 @@ from pellucid import (
     Softmax,
     data,
 )
+from pellucid.app.api import RequestFields
+from pellucid.app.tabs import compare_tables
 from pellucid.cli import application
 from pellucid.core.config import from_json
 from pellucid.data import Dataset
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.errors import DataWarning
 from pellucid.runs.fine_tuning import Start
-from pellucid.runs.folder import load_data, open_run
+from pellucid.runs.folder import load_data, open_run, read_metrics
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.run import prepare, run
 
@@ -206,6 +208,39 @@ def test_what_a_new_table_lacks_for_the_model_is_reported(tmp_path, monkeypatch)
     assert "missing   a (5 of 60)" in found.origin.notes
     out = cli("train", "new.csv", "--target", "price", "--ignore", "a", "--from", "first", "--epochs", 1, code=2)
     assert "new.csv: a is ignored, and a column that the model reads" in out
+
+
+@pytest.mark.parametrize("missing", ["value", "mean"])
+def test_commands_read_the_table_of_such_a_run_with_the_columns_of_its_model(tmp_path, monkeypatch, missing):
+    """The new table has other categories and gaps, and another target, than that of the first run."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for name, cities in (("old", ("Graz", "Linz")), ("new", ("Graz", "Linz", "Wien", ""))):
+        rows = []
+        for i in range(120):
+            area, city = random.uniform(30, 120), cities[i % len(cities)]
+            gap = name == "new" and i % 7 == 0
+            rows.append(f"{'' if gap else f'{area:.1f}'},{city},{area * 30 + i % 2:.2f},{area / 9 + i % 4:.3f}")
+        (tmp_path / f"{name}.csv").write_text("\n".join(["area,city,price,rent", *rows]))
+    options = ("--target", "price", "--ignore", "rent", "--missing", missing)
+    cli("train", "old.csv", *options, "--hidden", "4", "--epochs", 2, "--out", "first")
+    for seed in (1, 2):
+        options = ("--target", "rent", "--from", "first", "--seed", seed)
+        cli("train", "new.csv", *options, "--epochs", 2, "--out", f"next-{seed}")
+    measured = read_metrics(tmp_path / "next-1")
+    model, config = open_run(tmp_path / "next-1")
+    assert model.input_stage.target == "rent"
+    splits = load_data(config, None, None, model)
+    assert splits.sha256 == measured["data"]["sha256"]
+    record = json.loads(cli("evaluate", "next-1", "--json", "--no-report").splitlines()[-1])
+    assert record["mae"] == pytest.approx(measured["test"]["mae"])
+    assert "is closer to the target" in cli("compare", "next-1", "next-2")
+    assert "not checked: the data" not in cli("doctor", "next-1")
+    assert "int8" in cli("export", "next-1", "--c", "program", "--int8")
+    report = compare_tables.TableRuns(tmp_path, None).results(RequestFields({"runs": ["next-1", "next-2"]}))
+    assert report["rows"][0]["mae"] == pytest.approx(measured["test"]["mae"])
+    cli("evaluate", "next-1", "new.csv", "--report", "page.html")
+    assert "Prediction intervals of 90 %" in (tmp_path / "page.html").read_text(), "calibrated with the run's own data"
 
 
 HEADS = {

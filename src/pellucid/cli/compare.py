@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.common import echo, format_scores, print_json, report_errors, require_vector
+from pellucid.cli.common import echo, format_scores, format_targets, print_json, report_errors, require_vector
 from pellucid.core.files import write_text
 from pellucid.core.json_text import json_text
 from pellucid.core.memory import Array
@@ -19,7 +20,7 @@ from pellucid.data.text import Tokens
 from pellucid.errors import ConfigError, FileError
 from pellucid.metrics import wilson
 from pellucid.model.model import Model
-from pellucid.runs.comparison import SIGNIFICANCE, Comparison, SignTest, short_names, sign_tests
+from pellucid.runs.comparison import SIGNIFICANCE, Comparison, holm_adjusted, short_names, sign_tests
 from pellucid.runs.folder import load_data, open_run, read_metrics
 
 CHUNK = 128  # samples of a text that are predicted together
@@ -42,8 +43,8 @@ def compare(
     difference between two runs may be due to chance. The test compares these trained networks. Another seed gives another
     network: to find out whether one kind of network is better than another, compare several runs of each kind.
 
-    For models that predict numbers, the errors of each run and a sign test of each pair are printed; for language models, the
-    bits per character, and a sign test of the probabilities of the windows or lines.
+    For models that predict numbers, the errors of each run and a sign test of each pair are printed, with several targets for
+    each of them; for language models, the bits per character, and a sign test of the probabilities of the windows or lines.
     """
     names = short_names([str(run) for run in runs])
     if len(set(names)) < len(names):
@@ -74,7 +75,7 @@ def _predict(
     if len(digests) > 1:
         which = ", ".join(f"{values['run']}: {values.get('data', {}).get('name')}" for values in metrics)
         raise ConfigError(f"these runs were tested on different data ({which}), so they cannot be compared")
-    splits = load_data(opened[0][1], data_dir)
+    splits = load_data(opened[0][1], data_dir, None, opened[0][0])
     if splits.sha256 not in digests:
         raise ConfigError(f"the runs were tested on other data than the {splits.name} on this machine: use --data-dir")
     if splits.test.origin is not None and splits.test.origin.tokens is not None:
@@ -131,36 +132,63 @@ def _compare_classifiers(
 def _compare_regressions(
     metrics: Sequence[Metrics], test: Dataset, outputs: Mapping[str, Array], out: Path | None, json: bool
 ) -> None:
-    tests = sign_tests(np.asarray(test.y, np.float64), {name: values[:, 0] for name, values in outputs.items()})
-    _show_sign_tests(metrics, test, tests, [str(one) for one in tests], out, json)
+    y = np.asarray(test.y, np.float64)
+    if y.ndim == 1:
+        tests = [{**vars(one), "text": str(one)} for one in sign_tests(y, {name: v[:, 0] for name, v in outputs.items()})]
+        _show_sign_tests(metrics, test, tests, out, json)
+        return
+    targets = [] if test.origin is None else [one.name for one in test.origin.targets]
+    if y.shape[1:] != (len(targets),):
+        raise ConfigError(
+            f"these runs predict {y[0].size:,} numbers for each sample; runs with one number, or with several targets of a "
+            "table, can be compared"
+        )
+    of_targets = [
+        (target, one)
+        for i, target in enumerate(targets)
+        for one in sign_tests(y[:, i], {name: v[:, i] for name, v in outputs.items()})
+    ]
+    tests = []
+    for (target, one), p in zip(of_targets, holm_adjusted([one.p for _, one in of_targets]), strict=True):
+        one = dataclasses.replace(one, adjusted=p)
+        tests.append({"target": target, **vars(one), "text": f"{target}: {one}"})
+    _show_sign_tests(metrics, test, tests, out, json, len(targets))
 
 
 def _compare_texts(metrics: Sequence[Metrics], test: Dataset, nats: Mapping[str, Array], out: Path | None, json: bool) -> None:
-    tests, what = sign_tests(np.zeros(len(test)), nats), "windows" if test.passage is not None else "lines"
+    found, what = sign_tests(np.zeros(len(test)), nats), "windows" if test.passage is not None else "lines"
     texts = [
         f"{one.first} gives the higher probability to {one.first_closer:,} {what} of the test part, {one.second} to "
         f"{one.second_closer:,}{': that may be due to chance' if one.adjusted >= SIGNIFICANCE else ''} (p = {one.adjusted:.2g})"
-        for one in tests
+        for one in found
     ]
-    _show_sign_tests(metrics, test, tests, texts, out, json)
+    tests = [{**vars(one), "text": text} for one, text in zip(found, texts, strict=True)]
+    _show_sign_tests(metrics, test, tests, out, json)
 
 
 def _show_sign_tests(
-    metrics: Sequence[Metrics], test: Dataset, tests: Sequence[SignTest], texts: Sequence[str], out: Path | None, json: bool
+    metrics: Sequence[Metrics],
+    test: Dataset,
+    tests: Sequence[Mapping[str, Any]],
+    out: Path | None,
+    json: bool,
+    targets: int = 1,
 ) -> None:
-    """Print the scores of each run, and the tests of pairs in words, ``texts``; write them into the folder ``out``."""
-    summary = {"runs": metrics, "tests": [{**vars(one), "text": text} for one, text in zip(tests, texts, strict=True)]}
+    """Print the scores of each run, and the tests of pairs; write them into the folder ``out``."""
+    summary = {"runs": metrics, "tests": tests}
     if json:
         print_json(summary)
     else:
         width = max(len(str(values["run"])) for values in metrics)
         for values in metrics:
-            scores = format_scores(values["test"], len(test)) if "test" in values else "not tested"
+            scores = format_scores(values["test"], len(test), targets) if "test" in values else "not tested"
             echo(f"{values['run']:<{width}}  {_thousands(values.get('parameters')):>9} parameters  {scores}")
-        for text in texts:
-            echo(text)
-        if len(texts) > 1:
-            echo(f"(the p-values are adjusted for {len(texts)} pairs)")
+            if targets > 1 and values.get("targets", {}).get("part") == "test":
+                echo(format_targets(values["targets"]["scores"]))
+        for one in tests:
+            echo(one["text"])
+        if len(tests) > 1:
+            echo(f"(the p-values are adjusted for {len(tests)} {'tests' if targets > 1 else 'pairs'})")
     if out is not None:
         _create_folder(out)
         write_text(out / "comparison.json", json_text(summary))

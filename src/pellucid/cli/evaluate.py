@@ -151,7 +151,7 @@ def evaluate(
     calibration = None
     if with_report:
         option = None if precision is recall is None else "--recall" if precision is None else "--precision"
-        calibration = _calibration_part(opened[0][1], data_dir, splits, part, option)
+        calibration = _calibration_part(opened[0], data_dir, splits, part, option)
     changes = parse_augmentation(augmentation or COPIES_AUGMENTATION) if copies else None
     ensemble = Ensemble(models, augmentation=changes, copies=copies)
     evaluated = ensemble if len(models) > 1 or copies else models[0]
@@ -219,7 +219,7 @@ def evaluate(
 
 
 def _calibration_part(
-    config: Mapping[str, Any], data_dir: Path | None, splits: Splits | None, part: str, option: str | None
+    opened: Opened, data_dir: Path | None, splits: Splits | None, part: str, option: str | None
 ) -> Dataset | None:
     """Return the validation part of the run's data, for thresholds and intervals, if it is at hand and not what is measured.
 
@@ -229,11 +229,12 @@ def _calibration_part(
         return None
     if splits is not None:
         return splits.validation
+    model, config = opened
     needed = f"{option}: the threshold is chosen on the validation part of the run's data"
     if not config and option is not None:
         raise ConfigError(f"{needed}, and a model file does not name them: evaluate its run folder")
     try:
-        return load_data(config, data_dir).validation if config else None
+        return load_data(config, data_dir, None, model).validation if config else None
     except PellucidError as error:  # the data of the run are gone
         if option is not None:
             raise ConfigError(f"{needed}: {error}") from None

@@ -90,7 +90,7 @@ def _quantized(run: Path, model: Model, config: Mapping[str, Any], data_dir: Pat
     if not config:
         raise ConfigError(f"--int8 measures the values in the network on the data of its run, but {run} is not a run folder")
     refuse_several(model.network, "--int8")
-    splits = load_data(config, data_dir)
+    splits = load_data(config, data_dir, None, model)
     quantized = quantize(model, splits.train)
     classifies = model.classes is not None or (model.loss is not None and model.loss.classifies)
     metrics = CLASSIFICATION_METRICS if classifies else REGRESSION_METRICS

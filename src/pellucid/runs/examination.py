@@ -20,7 +20,7 @@ from pellucid.errors import DataError, FileError, PellucidError
 from pellucid.model.model import Model
 from pellucid.runs.file_content import read_config, read_findings
 from pellucid.runs.fine_tuning import Start
-from pellucid.runs.folder import FINDINGS, load_data, open_run
+from pellucid.runs.folder import FINDINGS, MODEL, load_data, open_run
 from pellucid.runs.recipe import Recipe
 from pellucid.runs.task import Task
 from pellucid.training import History
@@ -47,12 +47,13 @@ def examine_run(path: str | Path, data_dir: Path | None = None) -> Examined:
         raise FileError(f"{path} is not a run folder: it contains neither config.json nor model.pellucid")
     diagnoses, left_out = [_watched(folder)], list[str]()
     config = read_config(folder / "config.json") if os.path.exists(folder / "config.json") else {}
+    model = open_run(folder)[0] if os.path.exists(folder / MODEL) else None
     splits = None
     if not config:
         left_out.append("the data: the run has no config.json that names it")
     else:
         try:
-            found = load_data(config, data_dir)
+            found = load_data(config, data_dir, None, model)
             _check_same_data(found, config)
             splits = _with_limit(found, config)
             diagnoses.append(diagnose_data(splits))
@@ -61,8 +62,7 @@ def examine_run(path: str | Path, data_dir: Path | None = None) -> Examined:
     history = read_history(folder / "history.csv")
     if any(one.get("class") in ("EarlyStopping", "KeepBest") for one in config.get("fit", {}).get("policies") or ()):
         history.best_epoch = history.chosen_epoch()  # later epochs overfit as they should: their parameters are not kept
-    if splits is not None and os.path.exists(folder / "model.pellucid"):
-        model, _ = open_run(folder)
+    if splits is not None and model is not None:
         diagnoses.append(model.diagnose(splits.train, history=history or None))
     else:
         why = "the run has no model.pellucid yet" if splits is not None else "that takes its data"

@@ -176,9 +176,16 @@ def _colors(count: int) -> list[str]:
 def _names_of_numbers(k: int, stage: Any, loss: Loss | None) -> list[str]:
     """Return the names of the outputs of a regression."""
     target = stage.target if isinstance(stage, TableStage) else "output"
+    named = [one.name for one in stage.targets] if isinstance(stage, TableStage) else []
+
+    def of_targets(count: int) -> list[str]:
+        if len(named) == count:
+            return named
+        return [target] if count == 1 else [f"{target} {i}" for i in range(1, count + 1)]
+
     if isinstance(loss, Quantile) and isinstance(loss.levels, tuple):
         return [f"{target}, {100 * level:g} % quantile" for level in loss.levels]
     if isinstance(loss, GaussianNLL):
-        targets = [target] if k == 2 else [f"{target} {i}" for i in range(1, k // 2 + 1)]
+        targets = of_targets(k // 2)
         return [*(f"{one}, mean" for one in targets), *(f"{one}, logarithm of the variance" for one in targets)]
-    return [target] if k == 1 else [f"{target} {i}" for i in range(1, k + 1)]
+    return of_targets(k)

@@ -19,9 +19,12 @@ export function tableRuns() {
       element("fieldset", {}, element("legend", {}, `Runs to compare (1 to ${MAX_RUNS})`), boxes), status),
     results);
 
+  const isGroup = (one) => one.name === group?.name && one.digest === group.digest;
+
   function pick(chosen) {
+    const kept = isGroup(chosen) ? selected.filter((name) => chosen.runs.includes(name)) : [];
     group = chosen;
-    selected = chosen.runs.slice(0, 2);
+    selected = kept.length ? kept : chosen.runs.slice(0, 2);
     boxes.replaceChildren(...chosen.runs.map((name) => element("label", {},
       element("input", {type: "checkbox", value: name, checked: selected.includes(name), onchange(event) {
         selected = event.target.checked ? [...selected, name] : selected.filter((one) => one !== name);
@@ -41,13 +44,19 @@ export function tableRuns() {
     if (!selected.length) { status.textContent = `Choose 1 to ${MAX_RUNS} runs.`; return; }
     status.textContent = "measuring …";
     try {
-      const answer = await post("/api/compare/tables/results", {runs: selected});
+      const answer = await post("/api/compare/tables/results", {runs: selected, target: group.target});
       status.textContent = `${thousands(answer.rows[0].rows)} rows of the test part: ${answer.group}`;
-      results.replaceChildren(scoreCard(answer), importanceCard(answer), ...answer.rows.map(({name}) => figureCard(name)));
+      results.replaceChildren(scoreCard(answer), importanceCard(answer), ...answer.rows.map(({name}) => figureCard(name, group.target)));
     } catch (error) {
       status.textContent = error.message;
     }
   });
+
+  // The name of a group, with its newest run if another group has the same name: one of the same table with other columns.
+  function label({name, runs}) {
+    const unique = groups.filter((one) => one.name === name).length === 1;
+    return unique ? name : `${name} (${runs[0]}${runs.length > 1 ? ", …" : ""})`;
+  }
 
   async function refresh() {
     let found;
@@ -60,8 +69,8 @@ export function tableRuns() {
     groups = found;
     box.hidden = !groups.length;
     if (same || !groups.length) return;
-    const kept = Math.max(0, groups.findIndex((one) => one.name === group?.name));
-    choice.replaceChildren(...groups.map((one, i) => element("option", {selected: i === kept}, one.name)));
+    const kept = Math.max(0, groups.findIndex(isGroup));
+    choice.replaceChildren(...groups.map((one, i) => element("option", {selected: i === kept}, label(one))));
     pick(groups[kept]);
   }
 
@@ -74,14 +83,14 @@ const number = (value) => value == null ? "–" : Math.abs(value) >= 1000 ? thou
 function scoreCard({rows}) {
   const numbers = rows[0].classes === null;
   const columns = numbers ? [
-    ["R²", (row) => row.r2.toFixed(4)], ["RMSE", (row) => number(Math.sqrt(row.mse))], ["MAE", (row) => number(row.mae)],
+    ["R²", (row) => number(row.r2)], ["RMSE", (row) => number(row.mse == null ? null : Math.sqrt(row.mse))], ["MAE", (row) => number(row.mae)],
     ["90 % interval", (row) => row.half_widths ? `± ${[...new Set(row.half_widths.map(number))].join(" to ")}` : "–"],
     ["contain the truth", (row) => row.coverage ? percent(row.coverage.fraction) : "–"],
     ["expected", (row) => row.coverage ? `${(100 * row.coverage.expected).toFixed(1)} ± ${percent(row.coverage.deviation)}` : "–"],
   ] : [
-    ["accuracy", (row) => percent(row.accuracy, 2)], ["loss (nats)", (row) => row.loss.toFixed(4)],
-    ["ROC area", (row) => row.roc_auc === undefined ? "–" : row.roc_auc.toFixed(4)],
-    ["calibration error", (row) => row.calibration_error === undefined ? "–" : row.calibration_error.toFixed(4)],
+    ["accuracy", (row) => percent(row.accuracy, 2)], ["loss (nats)", (row) => number(row.loss)],
+    ["ROC area", (row) => number(row.roc_auc)],
+    ["calibration error", (row) => number(row.calibration_error)],
   ];
   columns.push(["training time", (row) => row.seconds ? `${row.seconds.toFixed(row.seconds < 10 ? 1 : 0)} s` : "–"]);
   return element("div", {class: "card compare-wide", tabindex: 0, role: "region", "aria-label": "Scores of the runs"},
@@ -113,7 +122,7 @@ function importanceCard({rows, columns}) {
 }
 
 // The figures of a run, which are drawn when they are first opened.
-function figureCard(run) {
+function figureCard(run, target) {
   const figures = element("div", {class: "compare-figures"}), status = element("p", {class: "quiet small", role: "status"});
   let asked = false;
   const details = element("details", {ontoggle: async () => {
@@ -121,7 +130,7 @@ function figureCard(run) {
     asked = true;
     status.textContent = "drawing …";
     try {
-      const answer = await post("/api/compare/tables/figures", {run});
+      const answer = await post("/api/compare/tables/figures", {run, target});
       figures.replaceChildren(...answer.figures.map(({title, alt, source}) =>
         element("figure", {}, element("figcaption", {}, title), element("img", {src: source, alt}))));
       status.textContent = "";
