@@ -187,9 +187,12 @@ def test_findings_of_several_examinations_are_put_together():
     assert together.left_out == ("x", "y")
 
 
-def test_rows_of_a_file_are_those_of_the_file_where_rows_were_left_out(flats, tmp_path):
+def test_rows_of_a_file_are_those_of_the_file_where_rows_were_left_out(flats, tmp_path, monkeypatch):
     from pellucid.data import read_csv
+    from pellucid.data.tables import csv_file
     from pellucid.data.tables.reading import read_rows
+
+    monkeypatch.setattr(csv_file, "BLOCK_ROWS", 150)  # the table is read in three blocks
 
     train, _ = read_csv(flats, "warm").split(0.1)
     assert file_rows(train) == [row + 1 for row in train.rows]
