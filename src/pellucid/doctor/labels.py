@@ -130,7 +130,8 @@ def search_labels(
             progress(i + 1, folds)
         model = train(data.take(np.flatnonzero(fold != i)), seed + i)
         rows = np.flatnonzero(fold == i)
-        p[rows] = _probabilities(model.predict(data.take(rows)), k, data.name)
+        part = data.take(rows)
+        p[rows] = _probabilities(model.predict(part.x if data.origin is None else part), k, data.name)
     names = data.classes or tuple(str(label) for label in range(k))
     return _search(p, labels, names)
 
