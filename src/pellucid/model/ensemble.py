@@ -120,8 +120,9 @@ class Ensemble:
         The mean of probabilities is computed from their logarithms, which keep the precision near 0 and 1.
         """
         total: Any = None
+        samples = Dataset(unwrapped(x), None) if len(x) else unwrapped(x)  # rows of a table are encoded already
         for model in self.models:
-            z = wrapped(model.predict(Dataset(unwrapped(x), None), logits=True))
+            z = wrapped(model.predict(samples, logits=True))
             total = self._each(_added, z) if total is None else self._each(_added, z, total)
         if self.augmentation is not None:
             for rows in chunks(len(x), AUGMENTED_AT_ONCE):
