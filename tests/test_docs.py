@@ -12,6 +12,7 @@ import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -42,6 +43,10 @@ def test_the_code_of_the_readme_trains_a_network(small_mnist, capsys):
 def test_the_commands_of_the_readme_run(mnist_folder):
     commands = [line for block in blocks("README.md", "sh") for line in block.splitlines() if line.startswith("pellucid ")]
     assert len(commands) >= 3
+    areas = np.random.default_rng(0).integers(30, 150, 200)
+    rows = [f"{area},{'Graz' if i % 3 else 'Linz'},{1000 * area + 500 * i}" for i, area in enumerate(areas)]
+    Path("flats.csv").write_text("\n".join(["area,city,price", *rows]))
+    Path("new-flats.csv").write_text("area,city\n70,Graz\n")
     for command in commands:  # sweeps run in this process, where mnist() is replaced; one epoch for what would take minutes
         small = ["--jobs", "1"] if command.startswith("pellucid sweep") else []
         small += ["--epochs", "1"] if "--model cnn" in command or command.startswith("pellucid sweep") else []
