@@ -24,9 +24,10 @@ def for_table(recipe: Recipe, data: Dataset) -> Recipe:
     outputs = (1 if y.ndim == 1 else y.shape[1]) if data.classes is None else len(data.classes)
     columns = () if data.origin is None else data.origin.columns or ()
     kinds = [kind for column in columns for kind in column.kinds] or ["number"] * data.shape[0]
-    network = recipe.network(outputs)
     if isinstance(recipe.network, MLP):
         network = table_network(kinds, answer, outputs, recipe.network.hidden)
+    else:
+        network = recipe.network(outputs)
     return dataclasses.replace(
         recipe,
         network=_Fixed(network),
