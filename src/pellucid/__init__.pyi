@@ -166,6 +166,7 @@ from pellucid.networks import (
     Columns as Columns,
     Frozen as Frozen,
     Graph as Graph,
+    Members as Members,
     Node as Node,
     Residual as Residual,
     Sequential as Sequential,
