@@ -27,6 +27,7 @@ from pellucid.initializers import (
     Normal as Normal,
     Ones as Ones,
     Orthogonal as Orthogonal,
+    Signs as Signs,
     TruncatedNormal as TruncatedNormal,
     Uniform as Uniform,
     Zeros as Zeros,
