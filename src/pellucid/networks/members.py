@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import ABC
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -129,12 +129,14 @@ class Members(_Members):
         for path, layer in inside:
             if isinstance(layer, BatchNorm) or not (layer.positionwise or isinstance(layer, SEPARATE)):
                 raise ConfigError(
-                    f"Members({count}, …): {path}, {layer}, would mix the members: use layers that compute each position alone, "
-                    "such as Dense, activations, Dropout and LayerNorm, or with parameters for each, such as DensePerPosition"
+                    f"Members({count}, …): {path}, {layer}, would mix the members: use layers that compute each position "
+                    "alone, such as Dense, activations, Dropout and LayerNorm, or with parameters for each: LearnedScale, "
+                    "DensePerPosition"
                 )
         if not any(isinstance(layer, SEPARATE) for _, layer in inside):
             raise ConfigError(
-                f"Members({count}, …): all members would be the same: begin with LearnedScale(), or end with DensePerPosition(…)"
+                f"Members({count}, …): all members would be the same: begin with LearnedScale(Signs()), or end with "
+                "DensePerPosition(…)"
             )
         object.__setattr__(self, "_nodes", nodes)
 

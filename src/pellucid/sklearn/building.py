@@ -79,7 +79,7 @@ def build_network(
 def build_table_network(
     settings: Any, rows: int, kinds: Sequence[str | int], answer: Answer, outputs: int, sparse: bool, owner: str
 ) -> tuple[Composite, Loss]:
-    """Return the network of the recipe for tables and its loss, for this many rows of values of these kinds. Raises ConfigError.
+    """Return the network of the recipe for tables and its loss, for ``rows`` of values of these kinds. Raises ConfigError.
 
     ``sparse`` is whether the rows are those of a sparse matrix.
     """
