@@ -59,7 +59,9 @@ RATES = {"numbers": 0.05, "classes": 0.01, "labels": 0.01}  # for weights of var
 # Factors of the learning rate by the last part of a path, as in RealMLP; those of weights are 1/√n_in.
 FACTORS = {"scale": 6.0, "b": 0.1, "frequencies": 0.1, "phases": 0.1}
 WAVES, FUNCTIONS = 16, 3  # of each number: waves, and mixtures of them
-MEMBERS, MAX_ROWS_OF_MEMBERS = 4, 2_500  # members of the ensemble; larger tables, trained on more rows, have a single network
+MEMBERS = 4  # of the ensemble
+# The numbers of training rows for which there is one: (more than, at most). Classes need more than one step in an epoch.
+ROWS_OF_MEMBERS = {"numbers": (0, 2_500), "classes": (BATCH_SIZE, 2_500), "labels": (BATCH_SIZE, 2_500)}
 VALIDATION = 0.2  # the share of the rows that choose the best epoch
 MIN_VALIDATED = 100  # rows: of fewer, none is left out, and the last epoch is used
 MAX_EMBEDDED = 256  # values of a row: of more, such as pixels, numbers have no embeddings and no scales
@@ -181,7 +183,8 @@ def table_network(
     layers: list[Layer] = []
     for width in hidden:
         layers += [Dense(width, LeCun()), function, *([Dropout(dropout)] if dropout else [])]
-    if embedded and layers and rows <= MAX_ROWS_OF_MEMBERS:
+    low, high = ROWS_OF_MEMBERS[answer]
+    if embedded and layers and low < rows <= high:
         ensemble = Members(MEMBERS, LearnedScale(Signs()), *layers, DensePerPosition(outputs, Zeros()))
         return Sequential(*first, ensemble, heads[answer])
     return Sequential(*first, *layers, Dense(outputs, Zeros()), heads[answer])
