@@ -1,4 +1,4 @@
-"""What differs between operating systems, each simulated on this one: docs/platforms.md lists what only these tests have seen."""
+"""What differs between operating systems, simulated on this one: docs/platforms.md lists what only these tests have seen."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def windows(monkeypatch):
     opened, unlink, replace = [], os.unlink, os.replace
 
     def watched(path, mode):
-        opened.append(open(path, mode))
+        opened.append(open(path, mode))  # noqa: SIM115
         return opened[-1]
 
     def in_use(path):
@@ -63,7 +63,9 @@ def windows(monkeypatch):
         replace(source, target)
 
     def locking(descriptor, mode, count):
-        assert os.lseek(descriptor, 0, os.SEEK_CUR) > 1000, "others read the first bytes, which Windows forbids if they are locked"
+        assert os.lseek(descriptor, 0, os.SEEK_CUR) > 1000, (
+            "others read the first bytes, which Windows forbids if they are locked"
+        )
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
