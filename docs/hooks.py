@@ -15,7 +15,13 @@ import griffe
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-OUTSIDE_PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "benchmarks/README.md": "measuring.md"}
+OUTSIDE_PAGES = {
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "CODE_OF_CONDUCT.md": "conduct.md",
+    "SECURITY.md": "security.md",
+    "benchmarks/README.md": "measuring.md",
+}
 LIVE_MODEL = Path("src", "pellucid", "app", "pair", "draw-cnn.pellucid")  # the network on the first page, if it exists
 LIVE_PAGE, LIVE_PLACE = "draw.html", "<!-- a network to draw for: docs/hooks.py -->"
 # The frame becomes as high as its page, which needs no scroll bar then. Opened as a file, the browser does not allow that: the
@@ -71,7 +77,7 @@ def on_page_markdown(markdown: str, files: Files | None = None, **_: Any) -> str
     if files is not None and files.get_file_from_path(LIVE_PAGE) is not None:
         markdown = markdown.replace(LIVE_PLACE, LIVE)
     for path, name in OUTSIDE_PAGES.items():
-        markdown = re.sub(rf"\]\(\.\./{re.escape(path)}(?=[)#])", f"]({name}", markdown)
+        markdown = re.sub(rf"\]\((?:\.\./)?{re.escape(path)}(?=[)#])", f"]({name}", markdown)
     return markdown.replace("<details>", '<details markdown="1">')
 
 
