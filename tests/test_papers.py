@@ -68,7 +68,7 @@ def test_workflows_may_do_little(path):
             assert "${{" not in step.get("run", ""), "values come in variables, never as parts of a script"
 
 
-def test_workflows_name_no_host_but_in_comments():
+def test_workflows_and_forms_name_no_host():
     for path in (*WORKFLOWS, *FORMS, ROOT / ".github" / "dependabot.yml"):
         for line in path.read_text(encoding="utf-8").splitlines():
             assert "://" not in line, f"{path.name}: {line}"
