@@ -55,7 +55,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     if live is not None:
         files.append(File.generated(config, LIVE_PAGE, content=live))
     for path, name in OUTSIDE_PAGES.items():
-        text = (Path(config.config_file_path).parent / path).read_text(encoding="utf-8")
+        text = linked((Path(config.config_file_path).parent / path).read_text(encoding="utf-8"))
         files.append(File.generated(config, name, content=re.sub(r"\]\((\.\./)?docs/", "](", text)))
     return files
 
@@ -77,7 +77,7 @@ def on_page_markdown(markdown: str, files: Files | None = None, **_: Any) -> str
     if files is not None and files.get_file_from_path(LIVE_PAGE) is not None:
         markdown = markdown.replace(LIVE_PLACE, LIVE)
     for path, name in OUTSIDE_PAGES.items():
-        markdown = re.sub(rf"\]\((?:\.\./)?{re.escape(path)}(?=[)#])", f"]({name}", markdown)
+        markdown = re.sub(rf"\]\(\.\./{re.escape(path)}(?=[)#])", f"]({name}", markdown)
     return markdown.replace("<details>", '<details markdown="1">')
 
 
@@ -124,3 +124,10 @@ def _format(paragraph: str) -> str:
     if re.search(r"\S {3,}\S", paragraph):
         return f"```text\n{paragraph}\n```"
     return paragraph.replace("] [", "] \\[")  # a product of matrices, not a link
+
+
+def linked(text: str) -> str:
+    """Return the text of a page from outside docs/, such as CONTRIBUTING.md, with its links to the others of them."""
+    for path, name in OUTSIDE_PAGES.items():
+        text = re.sub(rf"\]\({re.escape(path)}(?=[)#])", f"]({name}", text)
+    return text
