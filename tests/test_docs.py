@@ -118,6 +118,15 @@ def test_the_page_on_layers_lists_all_layers_and_initializers():
         assert f"`{name}(" in page, f"{name} is not in docs/layers.md"
 
 
+def test_the_reference_has_every_public_name():
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs/api").glob("*.md"))
+    documented = set(re.findall(r"^::: (\S+)$", pages, re.MULTILINE))
+    homes = {name: getattr(getattr(pellucid, name), "__module__", "") for name in pellucid.__all__}
+    ours = {name: home for name, home in homes.items() if home.startswith("pellucid")}
+    assert len(ours) > 200
+    assert {name: home for name, home in ours.items() if not {home, f"{home}.{name}"} & documented} == {}
+
+
 def test_the_tables_of_layers_name_the_defaults():
     """A setting in a table has the value of the constructor's default, and every initial value is named."""
     lines = (ROOT / "docs/layers.md").read_text(encoding="utf-8").splitlines()
