@@ -60,8 +60,8 @@ def open_atomic(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[
 
     After an error, ``path`` is unchanged and no temporary file remains. Other processes always read either the old file or
     the new one, never a part. Without ``sync`` that holds as long as the machine runs, but not after a power failure. A link
-    stays a link: the file that it names is replaced. A file that is replaced keeps its permissions. Raises FileError if the file
-    cannot be written, and for a device, a pipe or a socket.
+    stays a link: the file that it names is replaced. The new file has the permissions of the old one. Raises FileError if the
+    file cannot be written, and for a device, a pipe or a socket.
     """
     target, mode = _target(path)
     temporary = _temporary(target)
@@ -89,7 +89,7 @@ def open_atomic(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[
 
 
 def _target(path: str | os.PathLike[str]) -> tuple[Path, int | None]:
-    """Return the file that ``path`` names, also where it is a link, and the permissions of that file, None if there is none yet.
+    """Return the file that ``path``, which may be a link, names, and the permissions of that file, None if there is none yet.
 
     Raises FileError for anything but a regular file: renaming would replace a device such as /dev/null, if root does it.
     """
@@ -110,7 +110,7 @@ def _target(path: str | os.PathLike[str]) -> tuple[Path, int | None]:
 
 
 def _temporary(path: Path) -> Path:
-    """Return the name under which a file is written before it is complete; a long one is cut, as names have at most 255 bytes."""
+    """Return the name under which a file is written before it is complete. A long one is cut: names have at most 255 bytes."""
     return path.with_name(f".{path.name[:50]}.{os.urandom(4).hex()}.part")
 
 
