@@ -14,7 +14,7 @@ from tests.reports.small_data import LABELS, NUMBERS, X, classifier
 
 
 def test_checkpoints_into_a_folder_that_is_not_there(tmp_path):
-    """ModelCheckpoint fails after the first epoch where its folder is missing; the request is to create it.
+    """ModelCheckpoint cannot create its file where the folder is missing; the request is to create the folder.
 
     Source: keras-team/keras#12484. Right: a policy that writes during the training makes its folder.
     """
@@ -87,7 +87,7 @@ def test_a_loss_of_ones_own_after_loading(tmp_path):
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))], ids=["copy", "pickle"])
 def test_a_trained_model_is_pickled(duplicate):
-    """joblib.dump and copy.deepcopy of trained models end in "can't pickle _thread.lock objects".
+    """joblib.dump of a trained model ends in "can't pickle _thread.lock objects".
 
     Source: keras-team/keras#8343. Right: a copy predicts the same and trains on with the same steps, without the original.
     """
@@ -104,7 +104,7 @@ def test_a_trained_model_is_pickled(duplicate):
 
 
 def test_training_goes_on_after_loading(tmp_path):
-    """load_model returns a model whose optimizer is in its first state, so the loss jumps when the training goes on.
+    """load_model returns a model whose optimizer is in the state before its first step.
 
     Source: keras-team/tf-keras#70. Right: a file with the training state continues with the steps that would have followed.
     """
