@@ -13,7 +13,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -127,9 +127,11 @@ def _opaque(image: Image.Image, mode: str, of_file: str | None) -> Image.Image:
         image = image.convert("RGB")
     if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
-        least, most = image.getextrema()[3]  # opacity
+        of_bands: Any = image.getextrema()
+        least, most = of_bands[3]  # opacity
         on_white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        darkest = min(low for low, _ in on_white.getextrema()[:3])
+        of_bands = on_white.getextrema()
+        darkest = min(low for low, _ in of_bands[:3])
         unseen = least < 255 and most > 0 and darkest > 255 - _FAINT
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image) if unseen else on_white
     return image.convert(mode)
