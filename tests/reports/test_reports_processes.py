@@ -22,10 +22,11 @@ def test_predictions_from_several_threads():
     Source: tensorflow/tensorflow#61298. Right: every thread gets the same bits, also where none has predicted before.
     """
     model = classifier()
-    expected = model.copy().predict(MANY)
+    samples = [MANY * np.float32(1 + number / 10) for number in range(24)]  # of others, one would see what they leave behind
+    expected = [model.copy().predict(one) for one in samples]
     with ThreadPoolExecutor(8) as pool:
-        for outputs in pool.map(model.predict, [MANY] * 24):
-            assert np.array_equal(outputs, expected)
+        for outputs, own in zip(pool.map(model.predict, samples), expected, strict=True):
+            assert np.array_equal(outputs, own)
 
 
 def test_loading_and_predicting_in_another_thread(tmp_path):

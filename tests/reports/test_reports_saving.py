@@ -96,6 +96,7 @@ def test_a_trained_model_is_pickled(duplicate):
     before = model.parameters.copy()
     other = duplicate(model)
     assert np.array_equal(other.predict(X), model.predict(X))
+    assert other.history.rows == model.history.rows
     other.fit(X, LABELS)
     assert np.array_equal(model.parameters, before)
     model.fit(X, LABELS)
