@@ -25,6 +25,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pellucid.core.memory import Array
+from pellucid.core.system import flush_to_disk, replace_file
 from pellucid.core.version import __version__
 from pellucid.errors import FileError, VersionError
 
@@ -75,8 +76,8 @@ def open_atomic(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[
             yield file
             file.flush()
             if sync:
-                os.fsync(file.fileno())
-        os.replace(temporary, target)
+                flush_to_disk(file.fileno())
+        replace_file(temporary, target)
         if sync:
             _sync_folder(target.parent)
     except FileError:
@@ -136,7 +137,7 @@ def _sync_folder(folder: Path) -> None:
     try:
         descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
         try:
-            os.fsync(descriptor)
+            flush_to_disk(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -196,7 +197,7 @@ def write_together(files: Mapping[Path, bytes]) -> None:
                 _set_mode(temporary[path], targets[path][1])
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                flush_to_disk(file.fileno())
         written = True
         try:
             _rename_all(temporary, targets)
@@ -222,7 +223,7 @@ def _rename_all(temporary: Mapping[Path, Path], targets: Mapping[Path, tuple[Pat
     """Rename the temporary files that are there; it can be called again after an interruption."""
     for path, one in temporary.items():
         if one.exists():
-            os.replace(one, targets[path][0])
+            replace_file(one, targets[path][0])
 
 
 def write_text(path: str | Path, text: str, *, sync: bool = True) -> None:
