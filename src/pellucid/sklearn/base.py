@@ -27,7 +27,7 @@ from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import InputStage, Scaling
 from pellucid.data.sparse import SparseMatrix, is_sparse
 from pellucid.data.tables.columns import Column
-from pellucid.data.tables.frame import is_frame
+from pellucid.data.tables.frame import check_names, frame_names, is_frame
 from pellucid.data.tables.robust_scaling import fit_robust_scaling
 from pellucid.errors import ConfigError, DataError
 from pellucid.layers import Layer
@@ -125,6 +125,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     def _checked(self, X: Any, y: Any, first: bool, **checks: Any) -> tuple[Any, Array]:
         """Return the rows of X and y, checked by scikit-learn's rules. ``first`` marks the first training."""
+        _check_names(X)
         if is_frame(X) and self.image_shape is None:
             validate_data(self, X, y, reset=first, skip_check_array=True)
             _, y = check_X_y(np.zeros((len(X), 1)), y, estimator=self, **checks)
@@ -166,24 +167,34 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         if first:
             self._create_model(settings, training, seed, len(training))
         options = fit_options(settings, len(training), batch_size, validated=validation is not None)
-        with threads_of_joblib():
-            history = self.model_.fit(
-                self._model_data(training),
-                validation=None if validation is None else self._model_data(validation),
-                epochs=options.epochs,
-                batch_size=batch_size,
-                shuffle=options.shuffle,
-                policies=options.policies,
-                progress=bool(settings.verbose),
-            )
-            if settings.refit and validation is not None and history.best_epoch is not None:
-                self._create_model(settings, samples, seed, len(training))
-                refit = fit_options(settings, len(samples), batch_size, validated=False)
-                self._train_until(history.best_epoch, samples, dataclasses.replace(refit, epochs=options.epochs))
-        kept = None if validation is None else history.best_epoch
+        before = self.model_.history
+        try:
+            with threads_of_joblib():
+                history = self.model_.fit(
+                    self._model_data(training),
+                    validation=None if validation is None else self._model_data(validation),
+                    epochs=options.epochs,
+                    batch_size=batch_size,
+                    shuffle=options.shuffle,
+                    policies=options.policies,
+                    progress=bool(settings.verbose),
+                )
+                if settings.refit and validation is not None and history.best_epoch is not None:
+                    self._create_model(settings, samples, seed, len(training))
+                    refit = fit_options(settings, len(samples), batch_size, validated=False)
+                    self._train_until(history.best_epoch, samples, dataclasses.replace(refit, epochs=options.epochs))
+        except (KeyboardInterrupt, SystemExit):  # the model can be used as it is, so its history belongs to it
+            if self.model_.history is not before:
+                self._finish(self.model_.history, validated=validation is not None)
+            raise
+        self._finish(history, validated=validation is not None)
+        return self
+
+    def _finish(self, history: History, *, validated: bool) -> None:
+        """Add the epochs of a training to those before it."""
+        kept = history.best_epoch if validated else None
         self.history_.best_epoch = None if kept is None else len(self.history_) + kept
         self._extend_history(history.rows)
-        return self
 
     def _train_until(self, last: int, data: Dataset, options: FitOptions) -> None:
         """Train until the end of the epoch ``last``, with the schedules of all epochs of the options."""
@@ -335,6 +346,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     def _outputs(self, X: Any, *, logits: bool = False) -> Array:
         """Return the network's outputs (n, k) for X, or the logits."""
         check_is_fitted(self, "model_")
+        _check_names(X)
         if is_frame(X) and self.image_shape is None:
             validate_data(self, X, reset=False, skip_check_array=True)
             check_array(np.zeros((len(X), 1)), estimator=self)
@@ -351,6 +363,12 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         tags.input_tags.allow_nan = self._reads_tables
         tags.input_tags.sparse = self.image_shape is None
         return tags
+
+
+def _check_names(X: Any) -> None:
+    """Raise DataError for a data frame with two columns of the same name, of which scikit-learn makes other errors."""
+    if is_frame(X):
+        check_names("X", frame_names(X))
 
 
 @functools.cache
