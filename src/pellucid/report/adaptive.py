@@ -32,6 +32,7 @@ def adaptive(svg: str) -> str:
     rules = [f"text{elsewhere}{{fill:#e8ecf0}}"]
     for light, dark in DARK.items():
         for what in ("fill", "stroke"):
-            rules.append(f'[style*="{what}: {light.lower()}"]{elsewhere}{{{what}:{dark}!important}}')
+            if (style := f"{what}: {light.lower()}") in svg:
+                rules.append(f'[style*="{style}"]{elsewhere}{{{what}:{dark}!important}}')
     start = svg.index(">", svg.index("<svg ")) + 1
     return f"{svg[:start]}<style>@media (prefers-color-scheme:dark){{{''.join(rules)}}}</style>{svg[start:]}"
