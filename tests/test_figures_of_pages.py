@@ -85,3 +85,18 @@ def test_a_small_file_keeps_what_is_drawn():
     assert "SGD <1>" in map(html.unescape, words[1])
     assert len(small) < 0.75 * len(whole)
     assert figures.DIGEST.search(small)[1] == "abc"
+
+
+def test_a_progress_bar_leaves_nothing_on_the_screen():
+    specification = importlib.util.spec_from_file_location("pictures", ROOT / "docs" / "scripts" / "pictures.py")
+    pictures = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(pictures)
+    written = "first\r\n\x1b[?25l\r\x1b[2K ━━ \x1b[36m0:01\x1b[0m\r\x1b[2Kepoch 1\nbar\r\x1b[2Kbar 2\r\n\x1b[?25h\r\x1b[1A\x1b[2K\x1b[1mend\x1b[0m\r\n"
+    assert pictures.screen(written) == "first\nepoch 1\n\x1b[1mend\x1b[0m"
+    with pytest.raises(ValueError, match="mean"):
+        pictures.screen("\x1b[2J")
+    path = pictures.smooth([(0, 0), (100, 0), (200, 100)])
+    assert path[0] == (0, 0)
+    assert path[6] == (100, 0)
+    assert path[-1] == (200, 100)
+    assert len(path) == 13
