@@ -91,7 +91,8 @@ def test_a_progress_bar_leaves_nothing_on_the_screen():
     specification = importlib.util.spec_from_file_location("pictures", ROOT / "docs" / "scripts" / "pictures.py")
     pictures = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(pictures)
-    written = "first\r\n\x1b[?25l\r\x1b[2K ━━ \x1b[36m0:01\x1b[0m\r\x1b[2Kepoch 1\nbar\r\x1b[2Kbar 2\r\n\x1b[?25h\r\x1b[1A\x1b[2K\x1b[1mend\x1b[0m\r\n"
+    written = "first\r\n\x1b[?25l\r\x1b[2K ━━ \x1b[36m0:01\x1b[0m\r\x1b[2Kepoch 1\n"  # a line takes the place of the bar
+    written += "bar\r\x1b[2Kbar 2\r\n\x1b[?25h\r\x1b[1A\x1b[2K\x1b[1mend\x1b[0m\r\n"
     assert pictures.screen(written) == "first\nepoch 1\n\x1b[1mend\x1b[0m"
     with pytest.raises(ValueError, match="mean"):
         pictures.screen("\x1b[2J")

@@ -99,8 +99,8 @@ def terminal_picture(command: str) -> str:
     template = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     template = template.replace("Fira Code, monospace", "'DejaVu Sans Mono', Menlo, Consolas, monospace")
     made = console.export_svg(title="A training with Pellucid", code_format=template, unique_id="run")
-    label = f'role="img" aria-label="The output of {command}, as text: the data, the network, a line for each epoch, and the results"'
-    return made.replace("<svg ", f"<svg {label} ", 1)
+    label = f"The output of {command}, as text: the data, the network, a line for each epoch, and the results"
+    return made.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 
 # -- the drawing mode --------------------------------------------------------------------------------------------------
