@@ -15,7 +15,13 @@ import griffe
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-OUTSIDE_PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "benchmarks/README.md": "measuring.md"}
+OUTSIDE_PAGES = {
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "CODE_OF_CONDUCT.md": "conduct.md",
+    "SECURITY.md": "security.md",
+    "benchmarks/README.md": "measuring.md",
+}
 LIVE_MODEL = Path("src", "pellucid", "app", "pair", "draw-cnn.pellucid")  # the network on the first page, if it exists
 LIVE_PAGE, LIVE_PLACE = "draw.html", "<!-- a network to draw for: docs/hooks.py -->"
 # The frame becomes as high as its page, which needs no scroll bar then. Opened as a file, the browser does not allow that: the
@@ -50,7 +56,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     if live is not None:
         files.append(File.generated(config, LIVE_PAGE, content=live))
     for path, name in OUTSIDE_PAGES.items():
-        text = (Path(config.config_file_path).parent / path).read_text(encoding="utf-8")
+        text = linked((Path(config.config_file_path).parent / path).read_text(encoding="utf-8"))
         files.append(File.generated(config, name, content=re.sub(r"\]\((\.\./)?docs/", "](", text)))
     return files
 
@@ -138,3 +144,10 @@ def _format(paragraph: str) -> str:
     if re.search(r"\S {3,}\S", paragraph):
         return f"```text\n{paragraph}\n```"
     return paragraph.replace("] [", "] \\[")  # a product of matrices, not a link
+
+
+def linked(text: str) -> str:
+    """Return the text of a page from outside docs/, such as CONTRIBUTING.md, with its links to the others of them."""
+    for path, name in OUTSIDE_PAGES.items():
+        text = re.sub(rf"\]\({re.escape(path)}(?=[)#])", f"]({name}", text)
+    return text

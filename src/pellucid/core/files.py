@@ -25,6 +25,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pellucid.core.memory import Array
+from pellucid.core.system import flush_to_disk, replace_file
 from pellucid.core.version import __version__
 from pellucid.errors import FileError, VersionError
 
@@ -75,8 +76,8 @@ def open_atomic(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[
             yield file
             file.flush()
             if sync:
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
+                flush_to_disk(file.fileno())
+        replace_file(temporary, path)
         if sync:
             _sync_folder(path.parent)
     except FileError:
@@ -96,7 +97,7 @@ def _sync_folder(folder: Path) -> None:
     try:
         descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
         try:
-            os.fsync(descriptor)
+            flush_to_disk(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -154,7 +155,7 @@ def write_together(files: Mapping[Path, bytes]) -> None:
             with open(temporary[path], "xb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                flush_to_disk(file.fileno())
         written = True
         try:
             _rename_all(temporary)
@@ -180,7 +181,7 @@ def _rename_all(temporary: Mapping[Path, Path]) -> None:
     """Rename the temporary files that are there; it can be called again after an interruption."""
     for path, one in temporary.items():
         if one.exists():
-            os.replace(one, path)
+            replace_file(one, path)
 
 
 def write_text(path: str | Path, text: str, *, sync: bool = True) -> None:

@@ -164,7 +164,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         if is_validated(settings, len(samples)):
             training, validation = samples.split(settings.validation_fraction, seed)
         if first:
-            self._create_model(settings, training, seed)
+            self._create_model(settings, training, seed, len(training))
         options = fit_options(settings, len(training), batch_size, validated=validation is not None)
         with threads_of_joblib():
             history = self.model_.fit(
@@ -177,7 +177,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
                 progress=bool(settings.verbose),
             )
             if settings.refit and validation is not None and history.best_epoch is not None:
-                self._create_model(settings, samples, seed)
+                self._create_model(settings, samples, seed, len(training))
                 refit = fit_options(settings, len(samples), batch_size, validated=False)
                 self._train_until(history.best_epoch, samples, dataclasses.replace(refit, epochs=options.epochs))
         kept = None if validation is None else history.best_epoch
@@ -197,7 +197,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         x, t, w, batch_size = self._prepare(X, y, sample_weight, settings, first, classes)
         data = Dataset(x, t, w)
         if first:
-            self._create_model(settings, data, self._seed(first))
+            self._create_model(settings, data, self._seed(first), len(data))
         data = self._model_data(data)
         n, total_weight, loss = len(data), 0.0, 0.0
         order = np.arange(n)
@@ -252,14 +252,18 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         check_sample_weight(w, type(self).__name__)
         return w
 
-    def _create_model(self, settings: SimpleNamespace, data: Dataset, seed: int) -> None:
-        """Store a new model for these samples, which determine how its inputs are scaled."""
+    def _create_model(self, settings: SimpleNamespace, data: Dataset, seed: int, rows: int) -> None:
+        """Store a new model for these samples, which determine how its inputs are scaled.
+
+        ``rows`` is the number of samples for which the network is chosen; when a training on all samples follows the one that
+        chose the epoch, it is the number of that one.
+        """
         owner = type(self).__name__
         input_stage: InputStage | None = None
         shape = sample_shape(data.shape[0], self.image_shape, owner)
         self._fit_target_scale(data)
         kinds = self._encoding.kinds if len(shape) == 1 else ()
-        network, loss = self._network(settings, shape, kinds)
+        network, loss = self._network(settings, rows, shape, kinds)
         if self._encoding.sparse:
             input_stage = Scaling(size_of_values(data.source_x)) if settings.standardize else None
         elif settings.standardize and len(shape) == 1:
@@ -280,11 +284,14 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self.model_ = network.compile(shape, loss, optimizer, seed=seed, classes=self._class_names(), input_stage=input_stage)
         self.history_ = History()
 
-    def _network(self, settings: SimpleNamespace, shape: Shape, kinds: Sequence[str | int]) -> tuple[Composite, Loss]:
-        """Return the network and its loss, for samples of this shape, or rows of values of these kinds."""
+    def _network(
+        self, settings: SimpleNamespace, rows: int, shape: Shape, kinds: Sequence[str | int]
+    ) -> tuple[Composite, Loss]:
+        """Return the network and its loss, for this many samples of this shape, or rows of values of these kinds."""
         owner, heads = type(self).__name__, self._allowed_heads()
         if settings.recipe == TABLE:
-            return build_table_network(settings, kinds, self._answer, max(heads.values()), self._encoding.sparse > 0, owner)
+            outputs, sparse = max(heads.values()), self._encoding.sparse > 0
+            return build_table_network(settings, rows, kinds, self._answer, outputs, sparse, owner)
         of_network = (width_with_vectors(kinds),) if kinds else shape
         network, loss = build_network(settings.hidden, settings.activation, settings.dropout, of_network, heads, owner)
         return with_vectors(network, kinds), loss
