@@ -29,18 +29,8 @@ FOUR = [[(630, 115), (300, 600), (815, 600)], [(605, 380), (590, 920)]]
 # A 3, and after it the stroke that makes an 8 of it; units of 0 to 1000.
 THREE = [(330, 200), (420, 130), (540, 115), (640, 170), (665, 270), (610, 370), (500, 440), (610, 490), (690, 590), (690, 720),
          (610, 830), (480, 875), (360, 840), (300, 770)]  # fmt: skip
-CLOSING = [
-    (330, 200),
-    (322, 240),
-    (320, 300),
-    (360, 390),
-    (450, 440),
-    (500, 445),
-    (400, 500),
-    (320, 590),
-    (285, 690),
-    (300, 770),
-]
+CLOSING = [(330, 200), (322, 240), (320, 300), (360, 390), (450, 440), (500, 445), (400, 500), (320, 590),
+           (285, 690), (300, 770)]  # fmt: skip
 
 
 # -- a training in a terminal ------------------------------------------------------------------------------------------
@@ -127,12 +117,26 @@ def drawing_page(width: int, height: int) -> Iterator[Any]:
                 server.terminate()
 
 
-def settled(page: Any) -> None:
-    """Wait until the answer for what is drawn is on the page."""
-    from tests.browser import settle
+class Answers:
+    """Counts the predictions that a page still waits for."""
 
-    page.wait_for_load_state("networkidle")
-    settle(page)
+    def __init__(self, page: Any):
+        self.page, self.missing = page, 0
+        page.on("request", lambda request: self._count(request, 1))
+        for event in ("requestfinished", "requestfailed"):
+            page.on(event, lambda request: self._count(request, -1))
+
+    def _count(self, request: Any, step: int) -> None:
+        self.missing += step * request.url.endswith("/api/predict")
+
+    def wait(self) -> None:
+        """Wait until the answer for what is drawn is on the page, which asks again when an answer is there."""
+        from tests.browser import settle
+
+        quiet = 0
+        while quiet < 3:
+            settle(self.page)
+            quiet = 0 if self.missing else quiet + 1
 
 
 def draw_picture() -> bytes:
@@ -140,8 +144,9 @@ def draw_picture() -> bytes:
     with drawing_page(1280, 900) as page:
         from tests.browser import draw
 
+        answers = Answers(page)
         draw(page, FOUR)
-        settled(page)
+        answers.wait()
         page.mouse.move(1279, 899)
         return small_png(page.screenshot())
 
@@ -162,13 +167,13 @@ def drawing_animation() -> bytes:
     frames: list[Any] = []
     times: list[int] = []
     with drawing_page(1000, 700) as page:
-        frame = page.locator(".pad canvas").bounding_box()
+        frame, answers = page.locator(".pad canvas").bounding_box(), Answers(page)
 
         def place(point: tuple[float, float]) -> tuple[float, float]:
             return frame["x"] + point[0] / 1000 * frame["width"], frame["y"] + point[1] / 1000 * frame["height"]
 
         def keep(milliseconds: int) -> None:
-            settled(page)
+            answers.wait()
             frames.append(Image.open(io.BytesIO(page.screenshot(clip=CLIP))).convert("RGB"))
             times.append(milliseconds)
 
