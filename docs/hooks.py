@@ -1,5 +1,5 @@
-"""Additions to MkDocs for this site: pages from outside docs/, the pages of the lab, a network on the first page, and
-docstrings as Markdown.
+"""Additions to MkDocs for this site: pages from outside docs/, the pages of the lab, a network on the first page, programs side
+by side, and docstrings as Markdown.
 
 mkdocs.yml names this file twice: MkDocs calls the functions ``on_…``, and mkdocstrings uses :class:`Docstrings`.
 """
@@ -36,6 +36,7 @@ LIVE = f"""\
 
 The network computes in your browser; <a href="{LIVE_PAGE}">its page</a> is one file that
 [`pellucid export --html`](export.md#a-web-page) has written."""
+LIBRARY = re.compile(r"^\*\*(Pellucid|Keras|PyTorch|scikit-learn)\*\*$", re.MULTILINE)  # in coming-from.md: a program follows
 ROLE = re.compile(r":[a-z]+:`(~?)([\w.]+)`")  # :class:`~pellucid.layers.Dense`
 
 
@@ -78,7 +79,26 @@ def on_page_markdown(markdown: str, files: Files | None = None, **_: Any) -> str
         markdown = markdown.replace(LIVE_PLACE, LIVE)
     for path, name in OUTSIDE_PAGES.items():
         markdown = re.sub(rf"\]\(\.\./{re.escape(path)}(?=[)#])", f"]({name}", markdown)
-    return markdown.replace("<details>", '<details markdown="1">')
+    return side_by_side(markdown).replace("<details>", '<details markdown="1">')
+
+
+def side_by_side(markdown: str) -> str:
+    """Put the programs for the same task beside each other: Pellucid's at the left, at the right a tab for each other library.
+
+    On GitHub, which has no tabs, they are one after the other, below their names.
+    """
+    sections = re.split(r"^(?=## )", markdown, flags=re.MULTILINE)
+    for i, section in enumerate(sections):
+        before, *rest = LIBRARY.split(section)
+        tabs = [
+            f'=== "{name}"\n\n' + re.sub(r"^(?=.)", "    ", text.strip(), flags=re.MULTILINE)
+            for name, text in zip(rest[::2], rest[1::2], strict=True)
+        ]
+        if tabs:
+            columns = "\n\n</div>\n<div markdown>\n\n".join((tabs[0], "\n\n".join(tabs[1:])))
+            pair = f'<div class="pair" markdown>\n<div markdown>\n\n{columns}\n\n</div>\n</div>'
+            sections[i] = f"{before}{pair}\n\n"
+    return "".join(sections)
 
 
 class Docstrings(griffe.Extension):
