@@ -147,7 +147,7 @@ def test_a_clone_is_not_trained():
 
 
 def test_a_pickled_estimator_can_be_trained_on():
-    """A pickled net with a callback that defines __getattr__ cannot be loaded: a RecursionError.
+    """A pickled net with a callback that defines `__getattr__` cannot be loaded: a RecursionError.
 
     Source: skorch-dev/skorch#773. Right: the loaded estimator goes on with the same steps.
     """

@@ -250,13 +250,13 @@ DRAWN = Augmentation(rotation=10, scale=0.1, stretch=0.1, shear=0.15, shift=1.5,
 
 PRESETS: dict[str, Recipe] = {
     "mlp": Recipe(
-        "784-256-256-10 with gradient descent, the good fit of the student report",
+        "784-256-256-10 with gradient descent",
         MLP((256, 256)),
         SGD(0.04),
         FitOptions(epochs=15, batch_size=100),
     ),
     "mlp-small": Recipe(
-        "784-32-10 with gradient descent, the first network of the student report",
+        "784-32-10 with gradient descent",
         _mlp_small,
         SGD(0.01),
         FitOptions(epochs=15, batch_size=100),
