@@ -58,8 +58,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         text = (Path(config.config_file_path).parent / path).read_text(encoding="utf-8")
         files.append(File.generated(config, name, content=re.sub(r"\]\((\.\./)?docs/", "](", text)))
     for page in [file for file in files.documentation_pages() if notebooks.has_code(file.content_string)]:
-        made = notebook(page.src_uri, page.content_string, config)
-        files.append(File.generated(config, notebooks.place(page.src_uri), content=nbformat.writes(made)))
+        for answers in (True, False) if notebooks.has_answers(page.content_string) else (True,):
+            text = page.content_string if answers else notebooks.without_answers(page.content_string)
+            made = nbformat.writes(notebook(page.src_uri, text, config))
+            files.append(File.generated(config, notebooks.place(page.src_uri, answers), content=made))
     if config.extra["notebooks"]["repository"]:
         files.append(File.generated(config, "binder/environment.yml", content=notebooks.binder_environment()))
     return files

@@ -20,6 +20,8 @@ FOLDER = "notebooks"  # in the site
 BLOCK = re.compile(r"^```python\n(.*?)^```$\n?", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"^<!--.*?-->\n?", re.MULTILINE | re.DOTALL)
 IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^(?=##+ )", re.MULTILINE)
+ANSWER = re.compile(r"^<details><summary>Answer</summary>.*?</details>\n\n?", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 
 # Modules that pages import and `pellucid[all]` does not install, with the name of their package.
@@ -31,9 +33,19 @@ def has_code(markdown: str) -> bool:
     return BLOCK.search(markdown) is not None
 
 
-def place(page: str) -> str:
+def has_answers(markdown: str) -> bool:
+    """Return whether a page has questions with folded answers."""
+    return ANSWER.search(markdown) is not None
+
+
+def without_answers(markdown: str) -> str:
+    """Return the text of a page without the folded answers."""
+    return ANSWER.sub("", markdown)
+
+
+def place(page: str, answers: bool = True) -> str:
     """Return the path in the site of the notebook of a page: notebooks/text.ipynb for text.md."""
-    return posixpath.join(FOLDER, page.removesuffix(".md") + ".ipynb")
+    return posixpath.join(FOLDER, page.removesuffix(".md") + ("" if answers else "-without-answers") + ".ipynb")
 
 
 def notebook(page: str, markdown: str, folder: Path, site_url: str | None = None) -> nbformat.NotebookNode:
@@ -49,9 +61,13 @@ def notebook(page: str, markdown: str, folder: Path, site_url: str | None = None
     for i, part in enumerate(parts):
         if not part.strip():
             continue
-        cells.append(new_code_cell(part.rstrip()) if i % 2 else _text_cell(part.strip(), page, folder, root))
-    if parts[0].strip():  # the title comes before the installation
-        cells[0], cells[1] = cells[1], cells[0]
+        if i % 2:
+            cells.append(new_code_cell(part.rstrip()))
+        else:  # a cell for each section
+            cells += [_text_cell(text.strip(), page, folder, root) for text in HEADING.split(part) if text.strip()]
+    if parts[0].strip():  # the title and what follows it come before the installation
+        first = next(i for i, cell in enumerate(cells[1:], 1) if cell.cell_type == "code")
+        cells.insert(first - 1, cells.pop(0))
     made = new_notebook(cells=cells)
     for i, cell in enumerate(made.cells):
         cell.id = f"cell-{i}"  # by default a random one, with which no two builds would be the same
@@ -103,6 +119,9 @@ def with_links(markdown: str, page: str, launch: dict[str, str]) -> str:
     """Return the text of a page with links to its notebook after the title."""
     target = posixpath.relpath(place(page), posixpath.dirname(page) or ".")
     links = [f'[Open as a notebook]({target}){{ download="{posixpath.basename(target)}" }}']
+    if has_answers(markdown):
+        target = posixpath.relpath(place(page, answers=False), posixpath.dirname(page) or ".")
+        links.append(f'[Without answers]({target}){{ download="{posixpath.basename(target)}" }}')
     links += [f"[Open in {name}]({address}){{ .launch }}" for name, address in launch.items()]
     line = f'<div class="notebook" markdown="1">{" ".join(links)}</div>'
     title = re.search(r"^# .*\n", markdown, re.MULTILINE)

@@ -78,8 +78,10 @@ def few_digits(small_mnist, monkeypatch):
 PAGES = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))]
 
 
-# tests/test_examples.py runs the examples.
-@pytest.mark.parametrize("page", [page for page in PAGES if "/examples/" not in page and blocks(page, "python")])
+# tests/test_examples.py runs the examples, and tests/test_course.py the course.
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if not re.search("/(examples|course)/", page) and blocks(page, "python")]
+)
 def test_the_code_of_a_page_runs_from_top_to_bottom(few_digits, page):
     space: dict[str, object] = {"__name__": "page"}
     for block in blocks(page, "python"):
