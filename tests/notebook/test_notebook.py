@@ -234,7 +234,7 @@ def test_a_range_test_is_clipped_where_the_loss_explodes():
     page = shown(SEARCH)
     assert page.texts[0] == "Range test: the suggested learning rate is 0.002"
     assert [each["overflow"] for each in page.attributes("svg") if "overflow" in each] == ["hidden"]
-    text = " ".join(page.texts)
+    text = " ".join(" ".join(page.texts).split())
     assert "0.0001 0.001 0.01 0.1 1" in text, "the axis is logarithmic"
     assert "the loss exploded at 1" in text
 
