@@ -121,7 +121,7 @@ def test_views_are_readable_with_the_styles_of_jupyterlab(html, browser, theme):
     assert not [one for one in found if one[2] < (4.5 if one[0] == "text" else 3)]
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     assert page.evaluate(SCROLLED) == []
-    for width in (1000, 420):
+    for width in (1000, 360):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate(CUT) == []
         page.screenshot(path=SCREENSHOTS / f"views-in-jupyterlab-{theme}-{width}.png", full_page=True)
