@@ -1,6 +1,6 @@
 """Generate the notebooks of all pages with Python code and execute them: ``make notebooks``, or for some pages
 
-    python -m tests.notebooks docs/text.md docs/examples/denoising.md --out runs/notebooks
+    python -m tests.notebooks docs/text.md docs/examples/denoising.md
 
 Pages of the course run as they are. For the other pages, a cell that is removed afterwards replaces ``mnist()`` by 2,400
 digits, and examples have the small sizes of tests/test_examples.py, as in the tests of the same pages.
@@ -12,11 +12,14 @@ import argparse
 import copy
 import importlib.util
 import os
+import posixpath
 import re
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 
 import nbformat
@@ -84,31 +87,40 @@ def execute(page: str, limit: float = LIMIT) -> nbformat.NotebookNode:
     return made
 
 
+def save(page: str, out: Path) -> tuple[float, int]:
+    """Execute the notebook of a page and write it. Return the seconds that it took and its size in bytes."""
+    start = time.monotonic()
+    text = nbformat.writes(execute(page)).encode()
+    path = out / posixpath.relpath(maker.place(page.removeprefix("docs/")), maker.FOLDER)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text)
+    return time.monotonic() - start, len(text)
+
+
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition(",")[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("pages", nargs="*", help="such as docs/text.md; all pages with code by default")
     parser.add_argument("--out", type=Path, default=Path("runs/notebooks"), help="the folder of the executed notebooks")
+    parser.add_argument("--jobs", type=int, default=2, help="how many are executed at the same time")
     chosen = parser.parse_args(arguments)
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in (str(ROOT / "src"), os.environ.get("PYTHONPATH")) if path)
-    failed, total = [], 0.0
-    for page in chosen.pages or pages():
-        start = time.monotonic()
-        try:
-            text = nbformat.writes(execute(page))
-        except Exception as error:  # of the code of the page, or of the kernel
-            failed.append(page)
-            lines = re.sub(r"\x1b\[[\d;]*m", "", str(error)).splitlines()
-            print(f"{page}: {type(error).__name__}", *lines[-20:], sep="\n    ", flush=True)
-            continue
-        seconds = time.monotonic() - start
-        total += seconds
-        path = chosen.out / maker.place(page.removeprefix("docs/")).removeprefix("notebooks/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        if len(text.encode()) > LARGEST:
-            failed.append(f"{page}: larger than {LARGEST:,} bytes")
-        print(f"{seconds:6.1f} s {len(text.encode()) / 1000:7.0f} kB  {page}", flush=True)
-    print(f"{total:6.1f} s in all; {len(failed)} failed {failed or ''}")
+    failed, start = [], time.monotonic()
+    # a process for each notebook: nbclient leaves tasks in the event loop, which have ended a later notebook
+    with ProcessPoolExecutor(chosen.jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        waiting = {pool.submit(save, page, chosen.out): page for page in chosen.pages or pages()}
+        for done in as_completed(waiting):
+            page = waiting[done]
+            try:
+                seconds, size = done.result()
+            except Exception as error:  # of the code of the page, or of the kernel
+                failed.append(page)
+                lines = re.sub(r"\x1b\[[\d;]*m", "", str(error)).splitlines()
+                print(f"{page}: {type(error).__name__}", *lines[-20:], sep="\n    ", flush=True)
+                continue
+            if size > LARGEST:
+                failed.append(f"{page}: larger than {LARGEST:,} bytes")
+            print(f"{seconds:6.1f} s {size / 1000:7.0f} kB  {page}", flush=True)
+    print(f"{time.monotonic() - start:6.1f} s in all; {len(failed)} failed {failed or ''}")
     return 1 if failed else 0
 
 

@@ -101,10 +101,37 @@ def test_pages_link_to_their_notebooks():
     assert "(notebooks/a.ipynb)" in maker.with_links(page, "a.md", launch)
 
 
+def test_sections_are_cells_of_their_own_and_the_installation_comes_after_the_introduction():
+    made = maker.notebook("a.md", "# A\n\nText.\n\n## B\n\nMore.\n\n```python\n1\n```\n\n## C\n\n### D\n", ROOT)
+    assert [cell.source.partition("\n")[0] for cell in made.cells] == [
+        "# A",
+        "## B",
+        made.cells[2].source.partition("\n")[0],
+        "1",
+        "## C",
+        "### D",
+    ]
+    assert [cell.cell_type for cell in made.cells] == ["markdown", "markdown", "code", "code", "markdown", "markdown"]
+
+
+def test_a_lesson_has_a_notebook_without_its_answers():
+    page = (ROOT / "docs/course/1-linear-classifiers.md").read_text(encoding="utf-8")
+    assert maker.has_answers(page)
+    assert not maker.has_answers("a page")
+    without = maker.without_answers(page)
+    assert "<details>" not in without
+    assert not maker.has_answers(without)
+    assert without.count("\n**") == page.count("\n**"), "the questions stay"
+    assert "Next: [" in without
+    assert maker.place("course/1.md", answers=False) == "notebooks/course/1-without-answers.ipynb"
+    links = maker.with_links(page, "course/1-linear-classifiers.md", {})
+    assert "[Without answers](../notebooks/course/1-linear-classifiers-without-answers.ipynb)" in links
+
+
 def test_a_notebook_runs_and_keeps_its_outputs():
-    made = notebooks.execute("docs/tables.md")
-    assert any(cell.get("outputs") for cell in made.cells)
-    assert [cell.source for cell in made.cells] == [cell.source for cell in notebooks.generate("docs/tables.md").cells]
+    made = notebooks.execute("docs/lab.md")
+    assert "holds because" in "".join(output.get("text", "") for cell in made.cells for output in cell.get("outputs", []))
+    assert [cell.source for cell in made.cells] == [cell.source for cell in notebooks.generate("docs/lab.md").cells]
 
 
 @pytest.mark.long
