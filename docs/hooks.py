@@ -18,8 +18,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-sys.path.append(str(Path(__file__).parent))  # of the file notebooks.py, which is beside this one
-import notebooks
+sys.path.append(str(Path(__file__).parent))  # of pages_as_notebooks.py, which is beside this file
+import pages_as_notebooks as notebooks
 
 OUTSIDE_PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "benchmarks/README.md": "measuring.md"}
 LIVE_MODEL = Path("src", "pellucid", "app", "pair", "draw-cnn.pellucid")  # the network on the first page, if it exists

@@ -42,7 +42,7 @@ def few_digits(*_args, _whole=pellucid.data.mnist, **_options):
 pellucid.data.mnist = pellucid.data.load = few_digits
 """
 
-_specification = importlib.util.spec_from_file_location("pages_as_notebooks", ROOT / "docs" / "notebooks.py")
+_specification = importlib.util.spec_from_file_location("pages_as_notebooks", ROOT / "docs" / "pages_as_notebooks.py")
 maker = importlib.util.module_from_spec(_specification)
 _specification.loader.exec_module(maker)
 

@@ -123,7 +123,7 @@ def test_pages_with_code_open_as_notebooks(site):
         assert (
             ("https://mybinder.org/v2/gh/" in html) == ("https://colab.research.google.com/github/" in html) == bool(repository)
         )
-    assert not (site / "notebooks.py").exists()
+    assert not (site / "pages_as_notebooks.py").exists()
     assert "Open as a notebook" not in (site / "architecture.html").read_text(encoding="utf-8"), "a page without code"
 
 
