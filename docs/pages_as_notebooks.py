@@ -51,9 +51,9 @@ def place(page: str, answers: bool = True) -> str:
 def notebook(page: str, markdown: str, folder: Path, site_url: str | None = None) -> nbformat.NotebookNode:
     """Return the notebook of a page, without outputs.
 
-    ``page`` is the path of the page in the documentation, ``markdown`` its text, and ``folder`` the folder of its images, which
-    become attachments of their cells. Links lead to the site at ``site_url``, or without it to the pages that are beside the
-    folder of the notebooks.
+    ``page`` is the path of the page in the documentation, ``markdown`` its text, and ``folder`` the folder of its images. They
+    become part of the notebook: attachments of their cells, or data URLs if they are SVG. Links lead to the site at
+    ``site_url``, or without it to the pages that are beside the folder of the notebooks.
     """
     root = site_url.rstrip("/") + "/" if site_url else "../" * place(page).count("/")
     parts = BLOCK.split(COMMENT.sub("", markdown))  # text, code, text, code, …, text
@@ -149,12 +149,15 @@ def _text_cell(text: str, page: str, folder: Path, root: str) -> nbformat.Notebo
         if "://" in match[2] or not path.exists():
             return match[0]
         kind = mimetypes.guess_type(path.name)[0] or "image/png"
-        attachments[path.name] = {kind: base64.b64encode(path.read_bytes()).decode()}
+        content = base64.b64encode(path.read_bytes()).decode()
+        if kind == "image/svg+xml":  # JupyterLab does not show it as an attachment
+            return f"![{match[1]}](data:{kind};base64,{content})"
+        attachments[path.name] = {kind: content}
         return f"![{match[1]}](attachment:{path.name})"
 
     def link(match: re.Match[str]) -> str:
         target, _, anchor = match[2].partition("#")
-        if "://" in target or target.startswith("attachment:"):
+        if "://" in target:
             return match[0]
         path = posixpath.normpath(posixpath.join(posixpath.dirname(page), target)) if target else page
         address = root + re.sub(r"\.md$", ".html", path) + (f"#{anchor}" if anchor else "")

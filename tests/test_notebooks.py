@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import os
 import re
@@ -41,7 +42,7 @@ def test_a_notebook_has_the_code_of_its_page_and_links_to_the_site(page):
     texts = cells(page, "markdown")
     assert texts[0].startswith("# "), "the title is first"
     for target in re.findall(r"\]\(([^)#\s]+)", "\n".join(re.sub(r"```.*?```", "", text, flags=re.DOTALL) for text in texts)):
-        if not target.startswith(("http", "attachment:")):
+        if not target.startswith(("http", "attachment:", "data:")):
             place = (ROOT / "docs" / maker.place(page.removeprefix("docs/"))).parent / target  # as if docs/ were the site
             path = Path(os.path.normpath(place)).with_suffix(".md")
             outside = {"contributing.md", "changelog.md", "measuring.md"}
@@ -49,9 +50,12 @@ def test_a_notebook_has_the_code_of_its_page_and_links_to_the_site(page):
 
 
 def test_images_are_part_of_the_notebook():
-    (cell,) = [cell for cell in notebooks.generate("docs/transformer.md").cells if "attachments" in cell]
-    assert "](attachment:transformer.svg)" in cell.source
-    assert [*cell.attachments["transformer.svg"]] == ["image/svg+xml"]
+    (cell,) = [cell for cell in notebooks.generate("docs/text.md").cells if "attachments" in cell]
+    assert "](attachment:text.png)" in cell.source
+    assert cell.attachments == {"text.png": {"image/png": base64.b64encode((ROOT / "docs/img/text.png").read_bytes()).decode()}}
+    (first, *_) = notebooks.generate("docs/transformer.md").cells
+    drawing = (ROOT / "docs/img/transformer.svg").read_bytes()
+    assert f"](data:image/svg+xml;base64,{base64.b64encode(drawing).decode()})" in first.source
 
 
 def test_links_lead_to_the_published_site_if_there_is_one():
