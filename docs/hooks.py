@@ -1,5 +1,5 @@
-"""Additions to MkDocs for this site: pages from outside docs/, the pages of the lab, a network on the first page, the pages
-as notebooks, and docstrings as Markdown.
+"""Additions to MkDocs for this site: pages from outside docs/, the pages of the lab, a network on the first page, programs side
+by side, the pages as notebooks, and docstrings as Markdown.
 
 mkdocs.yml names this file twice: MkDocs calls the functions ``on_…``, and mkdocstrings uses :class:`Docstrings`.
 """
@@ -21,7 +21,13 @@ from mkdocs.structure.pages import Page
 sys.path.append(str(Path(__file__).parent))  # of pages_as_notebooks.py, which is beside this file
 import pages_as_notebooks as notebooks
 
-OUTSIDE_PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "benchmarks/README.md": "measuring.md"}
+OUTSIDE_PAGES = {
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "CODE_OF_CONDUCT.md": "conduct.md",
+    "SECURITY.md": "security.md",
+    "benchmarks/README.md": "measuring.md",
+}
 LIVE_MODEL = Path("src", "pellucid", "app", "pair", "draw-cnn.pellucid")  # the network on the first page, if it exists
 LIVE_PAGE, LIVE_PLACE = "draw.html", "<!-- a network to draw for: docs/hooks.py -->"
 # The frame becomes as high as its page, which needs no scroll bar then. Opened as a file, the browser does not allow that: the
@@ -36,6 +42,7 @@ LIVE = f"""\
 
 The network computes in your browser; <a href="{LIVE_PAGE}">its page</a> is one file that
 [`pellucid export --html`](export.md#a-web-page) has written."""
+LIBRARY = re.compile(r"^\*\*(Pellucid|Keras|PyTorch|scikit-learn)\*\*$", re.MULTILINE)  # in coming-from.md: a program follows
 ROLE = re.compile(r":[a-z]+:`(~?)([\w.]+)`")  # :class:`~pellucid.layers.Dense`
 
 
@@ -55,7 +62,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     if live is not None:
         files.append(File.generated(config, LIVE_PAGE, content=live))
     for path, name in OUTSIDE_PAGES.items():
-        text = (Path(config.config_file_path).parent / path).read_text(encoding="utf-8")
+        text = linked((Path(config.config_file_path).parent / path).read_text(encoding="utf-8"))
         files.append(File.generated(config, name, content=re.sub(r"\]\((\.\./)?docs/", "](", text)))
     for page in [file for file in files.documentation_pages() if notebooks.has_code(file.content_string)]:
         for answers in (True, False) if notebooks.has_answers(page.content_string) else (True,):
@@ -98,7 +105,7 @@ def on_page_markdown(
         markdown = notebooks.with_links(markdown, page.file.src_uri, launch)
     if files is not None and files.get_file_from_path(LIVE_PAGE) is not None:
         markdown = markdown.replace(LIVE_PLACE, LIVE)
-    return to_site(markdown).replace("<details>", '<details markdown="1">')
+    return side_by_side(to_site(markdown)).replace("<details>", '<details markdown="1">')
 
 
 def to_site(markdown: str) -> str:
@@ -106,6 +113,25 @@ def to_site(markdown: str) -> str:
     for path, name in OUTSIDE_PAGES.items():
         markdown = re.sub(rf"\]\(((?:\.\./)*)\.\./{re.escape(path)}(?=[)#])", rf"](\1{name}", markdown)
     return markdown
+
+
+def side_by_side(markdown: str) -> str:
+    """Put the programs for the same task beside each other: Pellucid's at the left, at the right a tab for each other library.
+
+    On GitHub, which has no tabs, they are one after the other, below their names.
+    """
+    sections = re.split(r"^(?=## )", markdown, flags=re.MULTILINE)
+    for i, section in enumerate(sections):
+        before, *rest = LIBRARY.split(section)
+        tabs = [
+            f'=== "{name}"\n\n' + re.sub(r"^(?=.)", "    ", text.strip(), flags=re.MULTILINE)
+            for name, text in zip(rest[::2], rest[1::2], strict=True)
+        ]
+        if tabs:
+            columns = "\n\n</div>\n<div markdown>\n\n".join((tabs[0], "\n\n".join(tabs[1:])))
+            pair = f'<div class="pair" markdown>\n<div markdown>\n\n{columns}\n\n</div>\n</div>'
+            sections[i] = f"{before}{pair}\n\n"
+    return "".join(sections)
 
 
 class Docstrings(griffe.Extension):
@@ -151,3 +177,10 @@ def _format(paragraph: str) -> str:
     if re.search(r"\S {3,}\S", paragraph):
         return f"```text\n{paragraph}\n```"
     return paragraph.replace("] [", "] \\[")  # a product of matrices, not a link
+
+
+def linked(text: str) -> str:
+    """Return the text of a page from outside docs/, such as CONTRIBUTING.md, with its links to the others of them."""
+    for path, name in OUTSIDE_PAGES.items():
+        text = re.sub(rf"\]\({re.escape(path)}(?=[)#])", f"]({name}", text)
+    return text

@@ -37,7 +37,8 @@ def mnist_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("PELLUCID_DATA", str(tmp_path / "mnist"))
     for name in ("home", "work"):
         (tmp_path / name).mkdir()
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("HOME", "USERPROFILE"):  # the second on Windows
+        monkeypatch.setenv(name, str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "mnist"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import doctest
+import html
 import importlib
 import inspect
 import re
@@ -14,17 +15,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from typer.main import get_command
 from typer.testing import CliRunner
 
 import pellucid
 import pellucid.data
+from pellucid import plots
 from pellucid.cli import application
 from pellucid.core.config import registered_classes
 from pellucid.initializers import Initializer
 from pellucid.layers import Layer, Merge
 
 ROOT = Path(__file__).parent.parent
+WORD = "[^\\W\\d_]{3,}"  # of a figure, where numbers differ: the tests run the code of the docs with a few digits
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -78,14 +82,36 @@ def few_digits(small_mnist, monkeypatch):
 PAGES = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))]
 
 
+@pytest.fixture
+def saved_words(monkeypatch):
+    """The words in the figures that the code of a page saves, by the names of the files without their suffixes.
+
+    The files are not written, which would take most of the time: the tests of the figures do that with every kind.
+    """
+    words: dict[str, set[str]] = {}
+
+    def record(figure, path):
+        texts = (text.get_text() for text in figure.findobj(Text) if text.get_visible())
+        words[Path(path).stem] = set(re.findall(WORD, " ".join(texts)))
+
+    monkeypatch.setattr(plots, "save", record)
+    return words
+
+
 # tests/test_examples.py runs the examples, and tests/test_course.py the course.
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if not re.search("/(examples|course)/", page) and blocks(page, "python")]
 )
-def test_the_code_of_a_page_runs_from_top_to_bottom(few_digits, page):
+def test_the_code_of_a_page_runs_from_top_to_bottom(few_digits, page, saved_words):
+    """It saves figures with the words of the pictures on the page: they are those of the code and of today's figures."""
     space: dict[str, object] = {"__name__": "page"}
     for block in blocks(page, "python"):
         exec(compile(block, page, "exec", dont_inherit=True), space)
+    for picture in re.findall(rf"\]\((img/{Path(page).stem}/[\w-]+\.svg)\)", (ROOT / page).read_text(encoding="utf-8")):
+        drawn = re.findall("<text[^>]*>(.*?)</text>", (ROOT / "docs" / picture).read_text(encoding="utf-8"), re.DOTALL)
+        shown = set(re.findall(WORD, html.unescape(re.sub("<[^>]*>", "", " ".join(drawn)))))
+        hint = f"{picture} is out of date: python docs/scripts/figures.py {Path(page).stem}"
+        assert saved_words[Path(picture).stem] == shown, hint
 
 
 def parse(line: str) -> str:
@@ -120,6 +146,15 @@ def test_the_page_on_layers_lists_all_layers_and_initializers():
         assert f"`{name}(" in page, f"{name} is not in docs/layers.md"
 
 
+def test_the_reference_has_every_public_name():
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs/api").glob("*.md"))
+    documented = set(re.findall(r"^::: (\S+)$", pages, re.MULTILINE))
+    homes = {name: getattr(getattr(pellucid, name), "__module__", "") for name in pellucid.__all__}
+    ours = {name: home for name, home in homes.items() if home.startswith("pellucid")}
+    assert len(ours) > 200
+    assert {name: home for name, home in ours.items() if not {home, f"{home}.{name}"} & documented} == {}
+
+
 def test_the_tables_of_layers_name_the_defaults():
     """A setting in a table has the value of the constructor's default, and every initial value is named."""
     lines = (ROOT / "docs/layers.md").read_text(encoding="utf-8").splitlines()
@@ -150,7 +185,7 @@ def test_the_examples_in_docstrings_return_what_they_show(path):
     assert results.failed == 0, "the failures are printed above"
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *PAGES])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md", *PAGES])
 def test_links_lead_to_existing_files(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#\s]+)", text):

@@ -25,6 +25,7 @@ from pellucid import (
     Orthogonal,
     ReLU,
     Sequential,
+    Signs,
     TruncatedNormal,
     Uniform,
     Zeros,
@@ -50,7 +51,13 @@ EXPECTED = {
 
 
 def test_every_initializer_is_here():
-    assert set(registered_classes(Initializer).values()) == {*map(type, [*CONSTANT, *EXPECTED]), Orthogonal}
+    assert set(registered_classes(Initializer).values()) == {*map(type, [*CONSTANT, *EXPECTED]), Orthogonal, Signs}
+
+
+def test_signs():
+    values = Signs().fill((100, 50), generator(0))
+    assert set(np.unique(values)) == {-1.0, 1.0}
+    assert abs(values.mean()) < 3 / math.sqrt(5000)
 
 
 @pytest.mark.parametrize("init", CONSTANT, ids=repr)

@@ -87,6 +87,19 @@ def test_links_to_pages_outside_docs_lead_to_their_copies_in_the_site(hooks):
     assert markdown == "[a](contributing.md) [b](contributing.md#words) [c](../CONTRIBUTING.mdx)"
 
 
+def test_programs_for_the_same_task_are_side_by_side(hooks):
+    program = "```py\na\n\nb\n```"
+    task = f"**Pellucid**\n\n{program}\n\n**Keras**\n\n{program}\n\n**PyTorch**\n\nNone.\n\n"
+    markdown = f"# T\n\ntext\n\n## 1\n\n{task}## 2\n\n**bold**\n"
+    made = hooks.on_page_markdown(markdown)
+    assert made.startswith("# T\n\ntext\n\n## 1\n\n<div")
+    left, right = made.split("<div markdown>")[1:]
+    tab = "    ```py\n    a\n\n    b\n    ```"
+    assert left.strip() == f'=== "Pellucid"\n\n{tab}\n\n</div>'
+    assert right.startswith(f'\n\n=== "Keras"\n\n{tab}\n\n=== "PyTorch"\n\n    None.\n\n</div>\n</div>\n\n## 2')
+    assert made.endswith("## 2\n\n**bold**\n"), "no other page has such labels"
+
+
 def test_the_first_page_has_a_network_to_draw_for(hooks, tmp_path):
     from pellucid import CrossEntropy, Dense, Flatten, Sequential, Softmax
     from pellucid.data.input_stage import ImageScaling

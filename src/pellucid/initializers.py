@@ -64,6 +64,14 @@ class Constant(Initializer):
 
 
 @dataclass(frozen=True)
+class Signs(Initializer):
+    """Each value is −1 or 1, with the same probability. Suitable for factors that shall differ, but keep the size of x."""
+
+    def fill(self, shape: Shape, generator: np.random.Generator) -> Array:
+        return generator.choice((-1.0, 1.0), size=shape)
+
+
+@dataclass(frozen=True)
 class Normal(Initializer):
     """The normal distribution N(0, σ²)."""
 

@@ -218,6 +218,14 @@ def test_a_port_in_use_is_skipped():
             assert port < second.getsockname()[1] < port + server.PORT_ATTEMPTS
 
 
+def test_windows_shares_no_port(monkeypatch):
+    """Its SO_REUSEADDR would let a second server, also that of another program, have the same port."""
+    monkeypatch.setattr(server.socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)  # any option of Unix
+    with server.bind("127.0.0.1", 0) as listener:
+        assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 0
+
+
 def test_no_free_port(monkeypatch):
     monkeypatch.setattr(server, "PORT_ATTEMPTS", 1)
     with server.bind("127.0.0.1", 0) as first, pytest.raises(ConfigError, match="cannot listen on"):

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+pytest.importorskip("resource", reason="limits of processes are a part of Unix")
 from tests.campaigns.child import OPERATIONS
 from tests.campaigns.damage import DAMAGES, damaged
 from tests.campaigns.kills import KINDS, Chain, Count, campaign, uninterrupted

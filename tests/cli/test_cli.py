@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import shutil
@@ -18,7 +19,8 @@ from typer.testing import CliRunner
 
 import pellucid
 from pellucid import Dense, Flatten, Model, Sequential, Softmax
-from pellucid.cli import COMMANDS, application
+from pellucid.cli import COMMANDS, application, main
+from pellucid.cli.common import echo, print_json
 from pellucid.core.config import from_json, to_json
 from pellucid.data import Augmentation, Corrections, digit, mnist
 from pellucid.training.threads import available_cores
@@ -415,3 +417,21 @@ def test_help_and_unknown_flags(command):
     assert out.startswith("Usage: pellucid " + command)
     _, err = cli(*words, "--no-such-flag", code=2)
     assert "--no-such-flag" in err
+
+
+def test_a_code_page_without_some_characters_prints_them_as_escapes(monkeypatch):
+    """What Windows gives a file or pipe. Lines of text have escapes, and JSON is still JSON."""
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, "cp1252", write_through=True))
+    monkeypatch.setattr(sys, "argv", ["pellucid", "data", "list", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert {"mnist", "drawings"} <= {row["name"] for row in json.loads(printed.getvalue())}
+    printed.seek(0)
+    printed.truncate()
+    echo("R² of x ≥ 0 − 1")
+    print_json(["− 😀"])
+    text, row = printed.getvalue().decode("cp1252").splitlines()
+    assert text == r"R² of x \u2265 0 \u2212 1"
+    assert json.loads(row) == ["− 😀"]

@@ -173,7 +173,7 @@ def test_fine_tuning_reads_another_table_with_the_columns_of_the_model(table):
     other = [line for line in lines if "Linz" not in line and not line.startswith(",")]  # without gaps, and without a category
     (table.parent / "other.csv").write_text("\n".join(other) + "\n")
     out, _ = cli("train", "other.csv", "--target", "price", "--from", "run", "--epochs", 1, "--out", "further")
-    assert "from      run: 13 of 13 arrays" in out
+    assert "from      run: 14 of 14 arrays" in out
     assert Model.load("further/model.pellucid").input_stage == Model.load("run/model.pellucid").input_stage
 
 

@@ -257,6 +257,52 @@ def test_the_mode_follows_the_umask(tmp_path, mask, mode):
     assert (tmp_path / "file").stat().st_mode & 0o777 == mode
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path):
+    for write in (write_alone, write_with_others):
+        (tmp_path / "a").write_text("old")
+        (tmp_path / "a").chmod(0o600)  # a model that others must not read
+        write(tmp_path / "a")
+        assert (tmp_path / "a").read_text() == "new"
+        assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="creating links needs a privilege elsewhere")
+def test_a_link_stays_a_link_to_the_new_file(tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "latest").symlink_to(Path("runs", "1"))
+    for write in (write_alone, write_with_others):  # the first time, the link names no file yet
+        (tmp_path / "runs" / "1").unlink(missing_ok=True)
+        write(tmp_path / "latest")
+        assert (tmp_path / "latest").is_symlink()
+        assert (tmp_path / "runs" / "1").read_text() == "new"
+        assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_devices_and_pipes_are_not_replaced(tmp_path):
+    """Root may rename a file over /dev/null, after which the system is broken."""
+    os.mkfifo(tmp_path / "pipe")
+    for write in (write_alone, write_with_others):
+        with pytest.raises(FileError, match="pipe: cannot be written: expected the name of a file, got a device, a pipe"):
+            write(tmp_path / "pipe")
+        assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path):
+    for write in (write_alone, write_with_others):
+        write(tmp_path / ("n" * 255))
+    assert [one.name for one in tmp_path.iterdir()] == ["n" * 255]
+
+
+def write_alone(path: Path) -> None:
+    write_text(path, "new")
+
+
+def write_with_others(path: Path) -> None:
+    write_together({path: b"new"})
+
+
 def test_reading_missing_and_invalid_files(tmp_path):
     for read in (TensorFile, read_json):
         with pytest.raises(FileError, match="missing"):

@@ -371,7 +371,9 @@ def test_photographs_are_nearly_those_that_read_image_gives(open_file, tmp_path)
     Image.fromarray(smooth).save(tmp_path / "photo.jpg", quality=95, exif=exif)
     alpha = np.concatenate([smooth, (2 * rows + 20)[..., None].astype(np.uint8)], axis=-1)
     Image.fromarray(alpha).save(tmp_path / "alpha.png")
-    for name in ("photo.jpg", "alpha.png"):
+    alpha[..., :3] = 255  # white ink, which would be unseen on white
+    Image.fromarray(alpha).save(tmp_path / "ink.png")
+    for name in ("photo.jpg", "alpha.png", "ink.png"):
         page.locator("input[type=file]").set_input_files(tmp_path / name)
         page.locator(".pictures article p", has_text=name).wait_for()
         expected = read_image(tmp_path / name, model.input_shape, invert_light_background=False)

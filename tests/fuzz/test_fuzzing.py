@@ -12,6 +12,7 @@ from random import Random
 import numpy as np
 import pytest
 
+pytest.importorskip("resource", reason="limits of processes are a part of Unix")
 from pellucid import ConfigError
 from tests.fuzz import campaign, running
 from tests.fuzz.campaign import all_targets, blocks_of, counts, describe, opened

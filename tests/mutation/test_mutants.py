@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from mutants import code_objects, mutants_of, mutated
 
+pytest.importorskip("resource", reason="limits of processes are a part of Unix")
 from tests.mutation.run import interval
 
 SOURCE = '''

@@ -367,6 +367,10 @@ def test_powers_of_ten_stay_formulas():
     assert "$ and $" in drawn
 
 
+def rgb(color):
+    return f"rgb({', '.join(str(int(color[i : i + 2], 16)) for i in (1, 3, 5))})"
+
+
 CELLS = """() => [...document.querySelectorAll('[id^="cell-"] text')].map(text => getComputedStyle(text).fill)"""
 
 
@@ -378,6 +382,12 @@ def test_texts_on_the_cells_of_a_confusion_matrix_keep_their_colours(browser, sc
     assert page.evaluate("document.querySelectorAll('svg image').length") == 1
     white, black = "rgb(255, 255, 255)", "rgb(0, 0, 0)"
     assert page.evaluate(CELLS) == [white, black, black, white, white]  # of 5, 1, 2, 7 and 10
+    page.set_content(adaptive(svg(plots.sweep({"a": [1], "b": [1, 2, 3]}, {(1, 1): 0.1, (1, 2): 0.9}), "sweep")))
+    assert page.evaluate(CELLS) == [black, white], "the text of the missing one is on the ground of the page"
+    page.set_content(adaptive(svg(plots.maps({"truth": np.array([[[0, 1]]])}), "maps")))
+    colors = page.evaluate("""[...document.querySelectorAll('[id^="cell-"] path')].map(path => getComputedStyle(path).fill)""")
+    assert colors == [rgb(color) for color in plots.class_maps.CLASS_COLORS[:2]], "the legend has the colors of the maps"
+    page.set_content(adaptive(svg(plots.confusion_matrix(TABLE), "confusion")))
     label = page.evaluate("getComputedStyle(document.querySelector('[id^=\"matplotlib.axis\"] text')).fill")
     assert label == (black if scheme == "light" else "rgb(232, 236, 240)")
     page.close()

@@ -19,12 +19,16 @@ from pellucid import (
     CosineCycles,
     Decay,
     Dense,
+    DensePerPosition,
     Dropout,
     Identity,
     KeepBest,
+    LearnedScale,
     LeCun,
+    Members,
     Sequential,
     Sigmoid,
+    Signs,
     Softmax,
     Tanh,
     Zeros,
@@ -36,9 +40,11 @@ from pellucid.recipes.tables import (
     EPOCHS,
     HIDDEN,
     MAX_EMBEDDED,
+    MEMBERS,
     MIN_EPOCHS,
     MIN_VALIDATED,
     RATES,
+    ROWS_OF_MEMBERS,
     SPARSE_DECAY,
     SPARSE_RATES,
     VALIDATION,
@@ -80,9 +86,27 @@ def test_large_tables_have_fewer_epochs():
     assert epochs == [EPOCHS, EPOCHS, 32, MIN_EPOCHS]  # 40,000 rows: 250 steps of 128 of the 32,000 that are trained on
 
 
+def test_small_tables_have_an_ensemble_in_one_network():
+    rows = math.floor(ROWS_OF_MEMBERS["numbers"][1] / (1 - VALIDATION))
+    small, large = (table_recipe(n, KINDS, "numbers", 1) for n in (rows, rows + 2))
+    (ensemble,) = [layer for layer in small.network.layers if isinstance(layer, Members)]
+    assert ensemble.count == MEMBERS
+    assert ensemble.layers[0] == LearnedScale(Signs())
+    assert ensemble.layers[1:-1] == large.network.layers[2:-2]  # the hidden layers are those of a single network
+    assert ensemble.layers[-1] == DensePerPosition(1, Zeros())
+    rates, shared = dict(small.optimizer.rates), dict(large.optimizer.rates)
+    assert rates["members1.denseperposition1.W"] == 1 / math.sqrt(HIDDEN[-1])
+    assert rates["members1.denseperposition1.b"] == 0.1
+    assert rates["members1.learnedscale1.scale"] == 6.0
+    assert rates["members1.dense1.W"] == shared["dense1.W"]
+    of_classes = [table_network(n, KINDS, "classes", 2).layers[2] for n in (BATCH_SIZE, BATCH_SIZE + 1)]
+    assert [isinstance(layer, Members) for layer in of_classes] == [False, True]
+    assert {path for path in shared if "columns" in path} == {path for path in rates if "columns" in path}
+
+
 def test_rates_are_those_of_the_neural_tangent_parametrization():
     """A step changes x W/√n by what the rate of RealMLP changes it, and decays W as there."""
-    recipe = table_recipe(1000, KINDS, "numbers", 1)
+    recipe = table_recipe(10_000, KINDS, "numbers", 1)
     rates = dict(recipe.optimizer.rates)
     n = 2 + 2 * 3 + 1 + 8
     assert rates["dense1.W"] == 1 / math.sqrt(n)
@@ -148,26 +172,26 @@ def test_the_recipe_learns_steps_waves_and_categories():
 
 
 def test_a_network_without_numbers():
-    network = table_network(("binary", 4), "classes", 2)
+    network = table_network(10_000, ("binary", 4), "classes", 2)
     assert network.build((2,)).shape == (2,)
 
 
 def test_widths_activation_and_dropout_can_be_chosen():
-    network = table_network(KINDS, "classes", 3, hidden=(8, 4), activation=Tanh(), dropout=0.0)
+    network = table_network(10_000, KINDS, "classes", 3, hidden=(8, 4), activation=Tanh(), dropout=0.0)
     assert network.layers[2:] == (Dense(8, LeCun()), Tanh(), Dense(4, LeCun()), Tanh(), Dense(3, Zeros()), Softmax())
-    assert table_recipe(500, KINDS, "classes", 3, hidden=(8, 4), activation=Tanh(), dropout=0.0).network == network
-    assert table_network(KINDS, "numbers", 1, hidden=()).layers[2:] == (Dense(1, Zeros()), Identity())
+    assert table_recipe(10_000, KINDS, "classes", 3, hidden=(8, 4), activation=Tanh(), dropout=0.0).network == network
+    assert table_network(10_000, KINDS, "numbers", 1, hidden=()).layers[2:] == (Dense(1, Zeros()), Identity())
 
 
 def test_numbers_of_wide_rows_have_no_embeddings():
     wide = ("number",) * (MAX_EMBEDDED + 1)
-    assert table_network(wide, "classes", 2).layers[0] == Dense(HIDDEN[0], LeCun())
-    assert table_network((*wide, 7), "classes", 2).layers[:2] == (Columns((*wide, 7)), Dense(HIDDEN[0], LeCun()))
-    assert isinstance(table_network(wide[1:], "classes", 2).layers[0], Columns)
+    assert table_network(10_000, wide, "classes", 2).layers[0] == Dense(HIDDEN[0], LeCun())
+    assert table_network(10_000, (*wide, 7), "classes", 2).layers[:2] == (Columns((*wide, 7)), Dense(HIDDEN[0], LeCun()))
+    assert isinstance(table_network(10_000, wide[1:], "classes", 2).layers[0], Columns)
 
 
 def test_the_rate_and_the_decay_can_be_chosen():
-    network = table_network(KINDS, "numbers", 1)
+    network = table_network(10_000, KINDS, "numbers", 1)
     chosen = table_optimizer(network, 4, "numbers", 0.02, penalty=0.5)
     assert components_of(chosen) == (L2(0.5), Adam(CosineCycles(0.02), beta2=0.95))
     assert chosen.rates == table_optimizer(network, 4, "numbers").rates
@@ -179,4 +203,6 @@ def test_sparse_rows_have_a_small_network_of_their_own():
     expected = Dense(32, LeCun()), SELU(), Dropout(0.5), Dense(3, Zeros()), Softmax()
     assert recipe.network.layers == expected
     assert components_of(recipe.optimizer) == (SPARSE_DECAY, Adam(CosineCycles(SPARSE_RATES["classes"]), beta2=0.95))
-    assert table_network(("number",), "numbers", 1, hidden=(4,), dropout=0.1, sparse=True).layers[0] == Dense(4, LeCun())
+    assert table_network(10_000, ("number",), "numbers", 1, hidden=(4,), dropout=0.1, sparse=True).layers[0] == Dense(
+        4, LeCun()
+    )

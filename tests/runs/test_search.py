@@ -205,6 +205,8 @@ def test_the_standing_after_a_share_of_the_epochs():
     assert curve.after(1, ended=True) == Standing(0.2, 2.0)
     kept = Curve(curve.scores, curve.losses, 9, "accuracy", keeps_best=True)
     assert kept.after(1, ended=True) == Standing(0.3, 0.5)
+    without = Curve(kept.scores, (float("nan"), *kept.losses[1:]), 9, "accuracy", keeps_best=True)
+    assert without.after(1, ended=True) == Standing(0.3, 0.5)
     assert kept.after(2 / 9) == Standing(0.5, 1.0)
 
 

@@ -203,3 +203,9 @@ def test_the_json_of_a_sweep_has_what_was_chosen(swept, monkeypatch):
     members = printed("--ensemble", "2")
     assert (members["test"], members["selection"]["winner"]) == (None, tested["selection"]["winner"])
     assert 1 <= len(members["selection"]["ensemble"]) <= 2
+
+
+def test_a_model_whose_outputs_are_no_numbers_is_not_chosen():
+    y = np.array([1.0, 2.0, 3.0])
+    outputs = [np.full((3, 1), np.nan), y[:, None] + 0.5, y[:, None] - 0.4]
+    assert sorted(choose_members(outputs, Dataset(np.zeros((3, 1)), y), 2)) == [1, 2]

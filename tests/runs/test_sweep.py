@@ -60,6 +60,7 @@ def test_grids():
     assert len(cells) == 8
     assert cells[0] == {"hidden": "16", "lr": 0.1, "seed": 0}
     assert folder_name(cells[-1]) == "hidden=64x32,lr=1.0,seed=1"
+    assert folder_name({"model": r"C:\nets/a.json", "seed": 0}) == "model=C__nets_a.json,seed=0", "a name on every system"
     changes = Grid.parse(["augmentation=none;rotation=10,shift=2", "model=mlp,cnn"])
     assert changes.values["augmentation"] == ("none", "rotation=10,shift=2")
     assert Grid.parse(["augmentation=none,affine"]).values["augmentation"] == ("none", "affine")

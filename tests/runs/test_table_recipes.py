@@ -58,7 +58,7 @@ def test_the_recipe_follows_from_the_table(table):
     kinds = data.input_stage().value_kinds
     assert kinds == ("number", "binary", 13, "number")
     recipe = RunPlan.of(settings(table)).recipe_for(data)
-    network = table_network(kinds, "classes", 2)
+    network = table_network(len(data), kinds, "classes", 2)
     assert recipe.network(2) == network
     assert recipe.optimizer == table_optimizer(network, 4, "classes")
     assert recipe.fit == fit_options(len(data), validated=True)
@@ -83,7 +83,7 @@ def test_settings_take_the_place_of_those_of_the_recipe(table):
     data = train_set(table)
     given = settings(table, hidden="8x4", lr=0.02, epochs=5, batch_size=30, early_stopping=2)
     recipe = RunPlan.of(given).recipe_for(data)
-    assert recipe.network(2) == table_network(data.input_stage().value_kinds, "classes", 2, hidden=(8, 4))
+    assert recipe.network(2) == table_network(len(data), data.input_stage().value_kinds, "classes", 2, hidden=(8, 4))
     assert rule_of(recipe.optimizer) == Adam(CosineCycles(0.02), beta2=0.95)
     assert (recipe.fit.epochs, recipe.fit.batch_size) == (5, 30)
     assert recipe.fit.policies == (AverageWeights(AVERAGE), EarlyStopping(2))

@@ -426,7 +426,7 @@ def test_a_regressor_uses_a_network_that_ends_in_identity_as_it_is():
 def test_the_recipe_for_tables_is_the_default():
     x, y = load_diabetes(return_X_y=True)
     learner = NetworkRegressor(random_state=0).fit(x, y)
-    assert learner.model_.network == table_network(("number",) * 10, "numbers", 1)
+    assert learner.model_.network == table_network(len(x), ("number",) * 10, "numbers", 1)
     assert learner.model_.optimizer == table_optimizer(learner.model_.network, 10, "numbers")
     losses = learner.history_["validation_loss"]
     assert learner.n_iter_ == EPOCHS
@@ -436,7 +436,7 @@ def test_the_recipe_for_tables_is_the_default():
     loss = np.mean((learner.model_.predict(held_out.x)[:, 0] - standardized) ** 2)
     assert loss == pytest.approx(min(losses), rel=1e-5)  # the parameters are those of the best epoch
     classes = NetworkClassifier((8,), dropout=0.0, activation="tanh", random_state=0).fit(x, y > 150)
-    network = table_network(("number",) * 10, "classes", 2, hidden=(8,), activation=Tanh(), dropout=0.0)
+    network = table_network(len(x), ("number",) * 10, "classes", 2, hidden=(8,), activation=Tanh(), dropout=0.0)
     assert classes.model_.network == network
     assert classes.score(x, y > 150) > 0.7
 

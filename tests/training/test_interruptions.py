@@ -71,6 +71,17 @@ def test_a_second_ctrl_c_interrupts_at_once(model, images, tmp_path):
     assert checkpoint_files(tmp_path)[0].name == "checkpoint-000000020.pellucid", "no checkpoint is written"
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="a signal of Unix takes the place of that of Windows")
+def test_ctrl_break_of_windows_ends_a_training_after_the_step(model, images, tmp_path, monkeypatch):
+    number = signal.SIGUSR1  # in its place: it ends a process, too
+    monkeypatch.setattr(signal, "SIGBREAK", number, raising=False)
+    with pytest.raises(SystemExit) as ended:
+        model.fit(images, epochs=10, batch_size=10, policies=[Signals(25, (number,)), Checkpoint(tmp_path)], progress=False)
+    assert ended.value.code == 128 + number
+    assert signal.getsignal(number) == signal.SIG_DFL
+    assert checkpoint_files(tmp_path)[0].name == "checkpoint-000000025.pellucid"
+
+
 def test_signals_with_other_handlers_are_left_to_them(model, images):
     received = []
     before = [signal.signal(number, lambda number, frame: received.append(number)) for number in SIGNALS]

@@ -18,17 +18,21 @@ from pellucid import (
     CrossEntropy,
     DataError,
     Dense,
+    DensePerPosition,
     DivergedError,
     Dropout,
     Embedding,
     Flatten,
     Layer,
     LayerSpec,
+    LearnedScale,
     MaxPool2D,
     MeanSquaredError,
+    Members,
     ReLU,
     Residual,
     Sequential,
+    Signs,
     Softmax,
     Tanh,
     kernels,
@@ -101,6 +105,9 @@ NETWORKS = {
     ),
     "own layers": Sequential(Fresh(), Conv2D(4, 3), ReLU(), Fresh(), Flatten(), Dense(8), OwnTanh(), Dense(3), Softmax()),
     "input gradients": Sequential(Flatten(), Dense(8), Cleared(), Dense(8), Cleared(), Cleared(), Dense(3), Softmax()),
+    "an ensemble in one network": Sequential(  # 4 members: batches of 10 begin at other places of a group
+        Flatten(), Members(4, LearnedScale(Signs()), Dense(8), Tanh(), Dropout(0.3), DensePerPosition(3)), Softmax()
+    ),
     "no parameters before": Sequential(Flatten(), Fresh(), Dense(3), Softmax()),
 }
 

@@ -200,3 +200,15 @@ def test_a_library_that_is_imported_later_is_limited_too():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert set(json.loads(found)) == {1}
+
+
+def test_a_blas_that_threadpoolctl_does_not_know_is_named_as_numpy_was_built_with_it(monkeypatch):
+    """Accelerate, which NumPy's wheels for macOS 14 and later use."""
+    built = {"Build Dependencies": {"blas": {"name": "accelerate", "found": True, "version": "unknown"}}}
+    monkeypatch.setattr(blas, "_libraries", list)
+    monkeypatch.setattr(np, "show_config", lambda mode: built)
+    assert blas.describe() == "accelerate (its threads cannot be limited)"
+    with blas.limited(1):
+        assert blas.describe() == "accelerate (its threads cannot be limited)"
+    monkeypatch.setattr(np, "show_config", lambda mode: {})
+    assert blas.describe() == "unknown (its threads cannot be limited)"

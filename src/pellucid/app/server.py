@@ -93,7 +93,9 @@ def bind(host: str, port: int) -> socket.socket:
     for number in range(port, min(port + PORT_ATTEMPTS, 65_536)) if port else (0,):
         # With the protocol given, asyncio disables Nagle's algorithm; otherwise small answers wait for about 40 ms.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # On Unix, a port may be used again soon after a server ends. On Windows the same option would let two servers share it.
+        exclusive = getattr(socket, "SO_EXCLUSIVEADDRUSE", None)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR if exclusive is None else exclusive, 1)
         try:
             listener.bind((host, number))
             listener.listen(256)

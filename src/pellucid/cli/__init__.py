@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Collection
 from typing import Any
@@ -11,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from pellucid.core import launcher
+from pellucid.core.system import is_unicode
 
 ON_RANKS = ("train", "resume")  # the commands that ranks started by mpiexec run together
 COMMANDS = {  # with the lines that pellucid --help prints, in its order
@@ -89,8 +91,19 @@ def root(
     """Train small neural networks, examine them and use them."""
 
 
+def _print_everything() -> None:
+    r"""Make standard output print characters that its encoding lacks as ``\u2192``, as standard error does.
+
+    A file or pipe has the code page of the system on Windows, such as cp1252, which has no → and no ≥.
+    """
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper) and not is_unicode(out):
+        out.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Run the command ``pellucid`` with the arguments of this process."""
+    _print_everything()
     launch = launcher.launched()
     if launch is not None and sys.argv[1:2] and sys.argv[1] in COMMANDS and sys.argv[1] not in ON_RANKS:
         if launch.rank == 0:

@@ -15,6 +15,7 @@ import typer
 from pellucid.core import launcher
 from pellucid.core.free_memory import free_memory, in_words
 from pellucid.core.json_text import jsonable
+from pellucid.core.system import is_unicode
 from pellucid.errors import ConfigError, DataWarning, PellucidError
 from pellucid.metrics import Value, wilson
 
@@ -78,8 +79,8 @@ def echo(text: str = "", *, quiet: bool = False) -> None:
 
 
 def print_json(data: Any) -> None:
-    """Print ``data`` as JSON in one line."""
-    typer.echo(json.dumps(jsonable(data), ensure_ascii=False, allow_nan=False))
+    """Print ``data`` as JSON in one line; in ASCII where the encoding of standard output is none of Unicode."""
+    typer.echo(json.dumps(jsonable(data), ensure_ascii=not is_unicode(sys.stdout), allow_nan=False))
 
 
 def format_number(value: float) -> str:

@@ -213,7 +213,7 @@ def _predict_text(file: Path, model: Model, stage: Tokens) -> Row:
 
 def _from_standard_input(held: contextlib.ExitStack) -> Path:
     """Return a temporary file with what standard input holds, which is removed when ``held`` is closed."""
-    folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
+    folder = Path(held.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
     file = folder / STANDARD_INPUT
     with file.open("wb") as out:
         shutil.copyfileobj(sys.stdin.buffer, out)

@@ -25,6 +25,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pellucid.core.memory import Array
+from pellucid.core.system import flush_to_disk, replace_file
 from pellucid.core.version import __version__
 from pellucid.errors import FileError, VersionError
 
@@ -59,26 +60,26 @@ def open_atomic(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[
     """Open a new file that replaces ``path`` at the end of the ``with`` block, when it is complete and on disk.
 
     After an error, ``path`` is unchanged and no temporary file remains. Other processes always read either the old file or
-    the new one, never a part. Without ``sync`` that holds as long as the machine runs, but not after a power failure. Raises
-    FileError if the file cannot be written.
+    the new one, never a part. Without ``sync`` that holds as long as the machine runs, but not after a power failure. A link
+    stays a link: the file that it names is replaced. The new file has the permissions of the old one. Raises FileError if the
+    file cannot be written, and for a device, a pipe or a socket.
     """
-    path = Path(path)
-    if not path.name:  # of "", "." and "/"
-        raise FileError(f"{path}: cannot be written: expected the name of a file, got a folder")
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
+    target, mode = _target(path)
+    temporary = _temporary(target)
     try:
         file = open(temporary, "xb")  # noqa: SIM115 (closed below; errors while opening and while writing are handled separately)
     except (OSError, ValueError) as error:
-        raise FileError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+        raise FileError(f"{path}: cannot be written: {_reason(error, target)}") from None
     try:
         with file:
+            _set_mode(temporary, mode)
             yield file
             file.flush()
             if sync:
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
+                flush_to_disk(file.fileno())
+        replace_file(temporary, target)
         if sync:
-            _sync_folder(path.parent)
+            _sync_folder(target.parent)
     except FileError:
         raise
     except OSError as error:
@@ -86,6 +87,46 @@ def open_atomic(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[
     finally:  # also after an interruption
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _target(path: str | os.PathLike[str]) -> tuple[Path, int | None]:
+    """Return the file that ``path``, which may be a link, names, and the permissions of that file, None if there is none yet.
+
+    Raises FileError for anything but a regular file: renaming would replace a device such as /dev/null, if root does it.
+    """
+    given = Path(path)
+    if not given.name:  # of "", "." and "/"
+        raise FileError(f"{given}: cannot be written: expected the name of a file, got a folder")
+    mode = None
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            mode = os.stat(given).st_mode
+        target = Path(os.path.realpath(given)) if given.is_symlink() else given
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        raise FileError(f"{given}: cannot be written: {_reason(error, given)}") from None
+    if mode is not None and not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket"
+        raise FileError(f"{given}: cannot be written: expected the name of a file, got {kind}")
+    return target, None if mode is None else stat.S_IMODE(mode) & 0o777
+
+
+def _temporary(path: Path) -> Path:
+    """Return the name under which a file is written before it is complete. A long one is cut: names have at most 255 bytes."""
+    return path.with_name(f".{path.name[:50]}.{os.urandom(4).hex()}.part")
+
+
+def _set_mode(path: Path, mode: int | None) -> None:
+    """Give a file the permissions of the one that it will replace, if there is one; some file systems have none."""
+    if mode is not None:
+        with contextlib.suppress(OSError):
+            os.chmod(path, mode)
+
+
+def _reason(error: OSError | ValueError, path: Path) -> str:
+    """Return why a file cannot be written, in words."""
+    if isinstance(error, FileNotFoundError):
+        return f"there is no folder {path.parent}; create it first"
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -96,7 +137,7 @@ def _sync_folder(folder: Path) -> None:
     try:
         descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
         try:
-            os.fsync(descriptor)
+            flush_to_disk(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -142,8 +183,9 @@ def write_together(files: Mapping[Path, bytes]) -> None:
     All are first written to disk under temporary names, then renamed; an interruption is raised after the last one. Missing
     folders are created, and removed again if nothing is written. Raises FileError if a file cannot be written.
     """
-    temporary = {path: path.with_name(f".{path.name}.{os.urandom(4).hex()}.part") for path in files}
-    folders = dict.fromkeys(path.parent for path in files)
+    targets = {path: _target(path) for path in files}
+    temporary = {path: _temporary(target) for path, (target, _) in targets.items()}
+    folders = dict.fromkeys(target.parent for target, _ in targets.values())
     missing = [one for folder in folders for one in (folder, *folder.parents) if not one.exists()]
     path = Path()
     written = False
@@ -152,14 +194,15 @@ def write_together(files: Mapping[Path, bytes]) -> None:
             make_folder(folder)
         for path, content in files.items():
             with open(temporary[path], "xb") as file:
+                _set_mode(temporary[path], targets[path][1])
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                flush_to_disk(file.fileno())
         written = True
         try:
-            _rename_all(temporary)
+            _rename_all(temporary, targets)
         except KeyboardInterrupt:
-            _rename_all(temporary)
+            _rename_all(temporary, targets)
             raise
         for folder in folders:
             _sync_folder(folder)
@@ -176,11 +219,11 @@ def write_together(files: Mapping[Path, bytes]) -> None:
                 folder.rmdir()
 
 
-def _rename_all(temporary: Mapping[Path, Path]) -> None:
+def _rename_all(temporary: Mapping[Path, Path], targets: Mapping[Path, tuple[Path, int | None]]) -> None:
     """Rename the temporary files that are there; it can be called again after an interruption."""
     for path, one in temporary.items():
         if one.exists():
-            os.replace(one, path)
+            replace_file(one, targets[path][0])
 
 
 def write_text(path: str | Path, text: str, *, sync: bool = True) -> None:

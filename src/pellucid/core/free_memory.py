@@ -108,5 +108,5 @@ def _left_in_address_space() -> int | None:
         if limit == resource.RLIM_INFINITY:
             return None
         return limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    except (ImportError, OSError, ValueError):
+    except (ImportError, AttributeError, OSError, ValueError):  # other systems than Linux
         return None

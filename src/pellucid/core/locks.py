@@ -1,8 +1,9 @@
 """Locks between processes: a file that one process at a time holds, with the name of its holder.
 
-The lock is one of the operating system (flock on Linux and macOS), which ends with its process, however the process ends. The
-file holds the process id and the name of the machine, for the messages to other processes. Its holder removes it at the end.
-The file of a process that was killed remains, but is not locked, and the next process takes it over.
+The lock is one of the operating system (flock on Linux and macOS, a locked byte on Windows), which ends with its process,
+however the process ends. The file holds the process id and the name of the machine, for the messages to other processes. Its
+holder removes it at the end. The file of a process that was killed remains, but is not locked, and the next process takes it
+over.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
+from pellucid.core.system import IS_WINDOWS
 from pellucid.errors import FileError, LockedError
 
 _TRIES, _PAUSE = 4, 0.01  # seconds: a reader of the state of a lock holds it for some microseconds
@@ -58,7 +60,9 @@ def exclusive_lock(path: str | os.PathLike[str], busy: str, advice: str) -> Iter
             try:
                 yield
             finally:
-                with contextlib.suppress(OSError):  # Windows does not remove an open file
+                if IS_WINDOWS:  # it removes no open file: neither this one nor that of a process which has the lock by now
+                    file.close()
+                with contextlib.suppress(OSError):
                     if _is_at(file, path):
                         os.unlink(path)
             return
@@ -101,7 +105,7 @@ def _lock_patiently(file: IO[bytes]) -> bool | None:
 def _lock(file: IO[bytes]) -> bool | None:
     """Lock an open file until it is closed; return False if another process has it, None if there are no locks here."""
     try:
-        if os.name == "nt":
+        if IS_WINDOWS:
             import msvcrt
 
             file.seek(_LOCKED_BYTE)
@@ -126,7 +130,9 @@ def _recorded(file: IO[bytes]) -> Holder | None:
 
 
 def _is_at(file: IO[bytes], path: str | os.PathLike[str]) -> bool:
-    """Return whether the open file is the one that ``path`` names."""
+    """Return whether the open file is the one that ``path`` names. On Windows it is: nobody can remove an open file."""
+    if IS_WINDOWS:  # where the numbers of a file, asked for by its name and by its descriptor, may differ
+        return True
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except OSError:

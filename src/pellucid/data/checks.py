@@ -34,6 +34,8 @@ def numeric_array(values: Any, what: str, name: str = "data") -> Array:
         raise DataError(f"{name}: {what} cannot be converted to an array: {error}{hint}") from None
     if array.dtype.kind not in "biuf":
         hint = "; for labels: classes, y = np.unique(y, return_inverse=True)" if what == "y" else ""
+        if array.dtype == object and what == "x":
+            hint = "; for numbers that are stored as objects: x.astype(np.float32), for a table of several kinds a data frame"
         raise DataError(f"{name}: {what} must hold numbers, got {array.dtype} of shape {array.shape}{hint}")
     if array.ndim == 0:
         raise ShapeError(f"{name}: {what} must have one row for each sample, got a single number")

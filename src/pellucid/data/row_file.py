@@ -58,7 +58,7 @@ class RowFile:
                 raise
 
     def _write_error(self, error: OSError) -> FileError:
-        disk_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        disk_full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None), errno.EFBIG)
         reason = "there is not enough space" if disk_full else error.strerror or str(error)
         size = self.count * int(np.prod(self.shape)) * self.dtype.itemsize
         return FileError(

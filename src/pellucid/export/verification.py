@@ -153,11 +153,14 @@ def run_c(folder: str | Path, x: Any, outputs: Any) -> Any:
         raise ConfigError("compiling C needs a compiler, such as gcc or clang, under the name cc, gcc or clang")
     inputs = list(x.values()) if isinstance(x, dict) else [x]
     samples = np.concatenate([one.reshape(len(one), -1).astype(np.float64) for one in inputs], axis=1)
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:  # Windows may still hold a program that ended
         program = Path(temporary) / "predict"
         flags = ["-O2", "-std=c99", "-o", str(program)]
         compiled = subprocess.run(
-            [compiler, *flags, *(str(Path(folder) / name) for name in SOURCES), "-lm"], capture_output=True, text=True
+            [compiler, *flags, *(str(Path(folder) / name) for name in SOURCES), "-lm"],
+            capture_output=True,
+            text=True,
+            errors="replace",
         )
         if compiled.returncode:
             raise ConfigError(f"{compiler} cannot compile {folder}: {compiled.stderr.strip()[:500]}")

@@ -201,7 +201,8 @@ class Context:
     ``kernels`` are the kernels to compute with, ``path`` is the layer's path in the network (``dense1``), and ``kept`` is what
     forward has kept for backward. ``state`` holds the layer's running statistics, as views like ``p``. ``needs_dx`` is true if
     a layer before this one has trained parameters, or if the caller requested the gradient of the network's input; if it is
-    false, backward may return None. A ``frozen`` layer, with all layers inside it, always works as in prediction.
+    false, backward may return None. A ``frozen`` layer, with all layers inside it, always works as in prediction. For a layer
+    that reads groups of neighbouring samples as one sample each, ``group`` is how many they are in training.
     """
 
     __slots__ = (
@@ -210,6 +211,7 @@ class Context:
         "_key",
         "_spare_gradients",
         "frozen",
+        "group",
         "kept",
         "kernels",
         "needs_dx",
@@ -225,6 +227,7 @@ class Context:
         self.state = state
         self.needs_dx = needs_dx
         self.frozen = False
+        self.group = 1
         self.kept: tuple[Any, ...] = ()
         self._children: dict[str, Context] = {}
         self._buffers: Buffers = {}
@@ -241,7 +244,7 @@ class Context:
     @property
     def offset(self) -> int:
         """The position of this shard's first sample in the whole batch."""
-        return self.shard_state.offset
+        return self.shard_state.offset // self.group
 
     @property
     def past(self) -> Memory | None:
@@ -312,7 +315,7 @@ class Context:
         if name not in self._children:
             path = f"{self.path}.{name}" if self.path else name
             self._children[name] = child = Context(self.shard_state, self.state[name if slots is None else slots], path)
-            child.frozen = self.frozen
+            child.frozen, child.group = self.frozen, self.group
         return self._children[name]
 
     def forward(

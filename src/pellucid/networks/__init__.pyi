@@ -15,6 +15,7 @@ from pellucid.networks.dag import map_layers as map_layers
 from pellucid.networks.frozen import Frozen as Frozen
 from pellucid.networks.fusion import folded as folded, fused as fused
 from pellucid.networks.graph import Graph as Graph
+from pellucid.networks.members import Members as Members, group_size as group_size
 from pellucid.networks.ports import INPUT as INPUT, OUTPUT as OUTPUT, Ports as Ports, by_name as by_name, quoted as quoted
 from pellucid.networks.positions import advice_for_vectors as advice_for_vectors, path_of_mask as path_of_mask
 from pellucid.networks.residual import Residual as Residual

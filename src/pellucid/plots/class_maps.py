@@ -10,7 +10,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.errors import DataError, ShapeError
-from pellucid.plots.style import blank_figure, frame_image, join_names, legend_label, show_image, with_alt
+from pellucid.plots.style import CELL, blank_figure, frame_image, join_names, legend_label, show_image, with_alt
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,7 +74,9 @@ def _drawn(rows: Mapping[str, Array], x: Array | None, names: Sequence[str], tit
     for ax in axes:
         frame_image(ax)
     by_row = [patch for column in range(columns) for patch in patches[column::columns]]  # a legend is filled column by column
-    figure.legend(handles=by_row, loc="outside lower center", ncols=columns, frameon=False)
+    legend = figure.legend(handles=by_row, loc="outside lower center", ncols=columns, frameon=False)
+    for i, patch in enumerate(legend.get_patches()):
+        patch.set_gid(f"{CELL}{i}")  # the color of a class in the maps
     if title:
         figure.suptitle("\n".join(textwrap.wrap(title, 14 * n)), fontsize=10)
     return with_alt(figure, _text(rows, names, title, images=x is not None))

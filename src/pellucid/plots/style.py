@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BLUE, VERMILION, GREY, GREEN = "#0072B2", "#D55E00", "#6B6B6B", "#009E73"
 FRAME = "#CCCCCC"  # around images
-CELL = "cell-"  # begins the ids of texts on colored cells, whose colors do not change on a dark ground
+CELL = "cell-"  # begins the ids of what is on colored cells and images: its colors do not change on a dark ground
 DPI = 160
 
 SETTINGS: Any = {

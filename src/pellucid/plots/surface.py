@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.errors import DataError, ShapeError
-from pellucid.plots.style import BLUE, VERMILION, blank_figure, grid_size, join_names, with_alt
+from pellucid.plots.style import BLUE, CELL, VERMILION, blank_figure, grid_size, join_names, with_alt
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,12 +47,12 @@ def loss_surface(
     coordinates = np.linspace(*extent[:2], grid.shape[1]), np.linspace(*extent[2:], grid.shape[0])
     for ax, (title, trajectories) in zip(panels, paths.items(), strict=False):
         surface = ax.contourf(*coordinates, grid, levels, colors=colors)
-        for trajectory in trajectories:
+        for i, trajectory in enumerate(trajectories):
             points = np.asarray(trajectory, float).reshape(-1, 2)
             markers = {"marker": "."} if len(points) <= MAX_STEP_MARKERS else {}
             ax.plot(*points.T, color=VERMILION, linewidth=1.1, markersize=4, **markers)
-            ax.plot(*points[:1].T, "o", color="white", markeredgecolor="black", markersize=6)
-            ax.plot(*points[-1:].T, "s", color="black", markersize=5)
+            ax.plot(*points[:1].T, "o", color="white", markeredgecolor="black", markersize=6, gid=f"{CELL}first-{i}")
+            ax.plot(*points[-1:].T, "s", color="black", markersize=5, gid=f"{CELL}last-{i}")
         ax.set(xlim=extent[:2], ylim=extent[2:], xlabel=axes[0], ylabel=axes[1])
         ax.set_title(title, fontsize=9)
         ax.grid(False)

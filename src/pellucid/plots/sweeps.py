@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pellucid.errors import ConfigError
-from pellucid.plots.style import BLUE, VERMILION, blank_figure, join_names, with_alt
+from pellucid.plots.style import BLUE, CELL, VERMILION, blank_figure, join_names, with_alt
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,7 +69,8 @@ def sweep(
             value = table[i, j]
             dark = not np.isnan(value) and value > low + 0.6 * (high - low)
             text = shown.text(value, unit=True) if not np.isnan(value) else _missing_text(texts, (row, column))
-            ax.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if dark else "black")
+            style = {"ha": "center", "va": "center", "fontsize": 9, "color": "white" if dark else "black"}
+            ax.text(j, i, text, gid=None if np.isnan(value) else f"{CELL}{i}-{j}", **style)
             if (row, column) == best:
                 frame = {"fill": False, "edgecolor": VERMILION, "linewidth": 2.5}
                 ax.add_patch(_rectangle((j - 0.47, i - 0.46), 0.94, 0.92, **frame))

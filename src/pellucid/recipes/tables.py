@@ -6,6 +6,8 @@ trees on tabular data", 2024), in a smaller network and fewer epochs, so that a 
 - numbers are embedded by waves of learned frequencies (PBLD), codes of categories by learned vectors;
 - learned scales of the features, with a larger learning rate than the weights, choose among them;
 - three hidden layers with Mish for numbers and SELU for classes, and dropout;
+- for small tables an ensemble in one network, whose members share these layers
+  (:class:`~pellucid.networks.members.Members`, after BatchEnsemble and TabM);
 - weights as in the neural tangent parametrization, in which a layer computes x W/√n_in with W of variance 1. A dense layer with
   :class:`~pellucid.initializers.LeCun` and the learning rate times 1/√n_in does the same steps with Adam;
 - Adam with β₂ = 0.95 and decoupled weight decay, several cosine cycles, a moving average of the parameters, and of all epochs
@@ -23,7 +25,7 @@ from typing import Literal
 
 from pellucid.core.memory import Slot
 from pellucid.errors import ConfigError
-from pellucid.initializers import LeCun, Zeros
+from pellucid.initializers import LeCun, Signs, Zeros
 from pellucid.layers import (
     SELU,
     Concatenate,
@@ -40,7 +42,7 @@ from pellucid.layers import (
     Softmax,
 )
 from pellucid.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
-from pellucid.networks import Columns, Composite, Graph, Node, Sequential
+from pellucid.networks import Columns, Composite, Graph, Members, Node, Sequential
 from pellucid.networks.columns import BINARY, NUMBER
 from pellucid.optim import L2, Adam, Chain, CosineCycles, Decay, Schedule, Transform
 from pellucid.training import AverageWeights, FitOptions, KeepBest
@@ -57,6 +59,9 @@ RATES = {"numbers": 0.05, "classes": 0.01, "labels": 0.01}  # for weights of var
 # Factors of the learning rate by the last part of a path, as in RealMLP; those of weights are 1/√n_in.
 FACTORS = {"scale": 6.0, "b": 0.1, "frequencies": 0.1, "phases": 0.1}
 WAVES, FUNCTIONS = 16, 3  # of each number: waves, and mixtures of them
+MEMBERS = 4  # of the ensemble
+# The numbers of training rows for which there is one: (more than, at most). Classes need more than one step in an epoch.
+ROWS_OF_MEMBERS = {"numbers": (0, 2_500), "classes": (BATCH_SIZE, 2_500), "labels": (BATCH_SIZE, 2_500)}
 VALIDATION = 0.2  # the share of the rows that choose the best epoch
 MIN_VALIDATED = 100  # rows: of fewer, none is left out, and the last epoch is used
 MAX_EMBEDDED = 256  # values of a row: of more, such as pixels, numbers have no embeddings and no scales
@@ -106,14 +111,15 @@ def table_recipe(
     unknown = [kind for kind in kinds if isinstance(kind, str) and kind not in (NUMBER, BINARY)]
     if unknown:
         raise ConfigError(f"table_recipe(kinds=…): {unknown[0]!r} is not a kind: 'number', 'binary', or a number of codes")
-    network = table_network(kinds, answer, outputs, hidden, activation, dropout, sparse=sparse)
+    validation = VALIDATION if rows >= MIN_VALIDATED else 0.0
+    trained = math.ceil(rows * (1 - validation))
+    network = table_network(trained, kinds, answer, outputs, hidden, activation, dropout, sparse=sparse)
     losses: dict[str, Loss] = {
         "numbers": MeanSquaredError(),
         "classes": CrossEntropy(),
         "labels": BinaryCrossEntropy(),
     }
-    validation = VALIDATION if rows >= MIN_VALIDATED else 0.0
-    fit = fit_options(math.ceil(rows * (1 - validation)), validated=validation > 0)
+    fit = fit_options(trained, validated=validation > 0)
     optimizer = table_optimizer(network, len(kinds), answer, sparse=sparse)
     return TableRecipe(network, losses[answer], optimizer, fit, validation)
 
@@ -153,6 +159,7 @@ def table_optimizer(
 
 
 def table_network(
+    rows: int,
     kinds: Sequence[str | int],
     answer: Answer,
     outputs: int,
@@ -162,19 +169,25 @@ def table_network(
     *,
     sparse: bool = False,
 ) -> Composite:
-    """Return the network of the recipe, for rows of values of these kinds. The arguments are those of :func:`table_recipe`."""
+    """Return the network of the recipe, to be trained on this many ``rows``. The others are those of :func:`table_recipe`."""
     function = activation or (Mish() if answer == "numbers" else SELU())
     heads: dict[str, Layer] = {"numbers": Identity(), "classes": Softmax(), "labels": Sigmoid()}
-    layers: list[Layer] = []
-    if len(kinds) <= MAX_EMBEDDED and not sparse:
-        layers += [Columns(kinds, _embedding()), LearnedScale()]
+    first: list[Layer] = []
+    embedded = len(kinds) <= MAX_EMBEDDED and not sparse
+    if embedded:
+        first += [Columns(kinds, _embedding()), LearnedScale()]
     elif any(isinstance(kind, int) for kind in kinds):
-        layers.append(Columns(kinds))
+        first.append(Columns(kinds))
     hidden = (SPARSE_HIDDEN if sparse else HIDDEN) if hidden is None else hidden
     dropout = (SPARSE_DROPOUT if sparse else DROPOUT) if dropout is None else dropout
+    layers: list[Layer] = []
     for width in hidden:
         layers += [Dense(width, LeCun()), function, *([Dropout(dropout)] if dropout else [])]
-    return Sequential(*layers, Dense(outputs, Zeros()), heads[answer])
+    low, high = ROWS_OF_MEMBERS[answer]
+    if embedded and layers and low < rows <= high:
+        ensemble = Members(MEMBERS, LearnedScale(Signs()), *layers, DensePerPosition(outputs, Zeros()))
+        return Sequential(*first, ensemble, heads[answer])
+    return Sequential(*first, *layers, Dense(outputs, Zeros()), heads[answer])
 
 
 def _embedding() -> Composite:
@@ -187,9 +200,9 @@ def _embedding() -> Composite:
 
 def _rate_factor(path: str, slot: Slot) -> float:
     """Return the factor of the learning rate of a slot."""
-    *_, kind, name = path.split(".")
+    *owners, kind, name = path.split(".")
     if name in FACTORS:
         return FACTORS[name]
-    if kind.startswith("denseperposition"):
-        return FACTORS["frequencies"]
+    if kind.startswith("denseperposition") and "numbers" in owners:
+        return FACTORS["frequencies"]  # mixtures of waves
     return 1 / math.sqrt(slot.shape[-2]) if kind.startswith("dense") else 1.0

@@ -232,5 +232,7 @@ class Curve:
         if len(self.scores) < count and not ended:
             return None
         losses = self.losses[:count]
-        chosen = losses.index(min(losses)) if self.keeps_best else len(losses) - 1
+        chosen = len(losses) - 1
+        if self.keeps_best:  # an epoch without a number is not the best one
+            chosen = min(range(len(losses)), key=lambda i: losses[i] if math.isfinite(losses[i]) else math.inf)
         return Standing.of(self.scores[:count][chosen], losses[chosen])

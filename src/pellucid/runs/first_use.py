@@ -93,9 +93,9 @@ def _examples(name: str) -> list[Dataset]:
         table = "\n".join(["t,x,kind", *(f"{i},{x[i]:.3f},{'ab'[i % 2]}" for i in range(ROWS))])
         tasks = [ReadOptions(target="kind"), ReadOptions(target="x")]
         series = [ReadOptions(target=("x",), ignore=("kind",), horizon=2, window=4)]
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             path = Path(folder) / "example.csv"
-            path.write_text(table)
+            path.write_text(table, encoding="utf-8")
             return [datasets.load(str(path), reading=reading).train for reading in (tasks if name == "table" else series)]
     recipe = PRESETS[name]
     if recipe.context is not None:

@@ -168,7 +168,7 @@ def choose_members(outputs: Sequence[Array], data: Dataset, members: int) -> lis
     chosen, total, lowest = list[int](), np.zeros_like(picked[0]), np.inf
     while len(chosen) < members:
         losses = [loss(total + one, len(chosen) + 1) for one in picked]
-        i = int(np.argmin(losses))
+        i = int(np.argmin([one if np.isfinite(one) else np.inf for one in losses]))
         if not losses[i] < lowest:
             break
         chosen.append(i)

@@ -36,6 +36,7 @@ from pellucid.core.config import to_json
 from pellucid.core.files import write_text
 from pellucid.core.json_text import json_text
 from pellucid.core.locks import exclusive_lock
+from pellucid.core.system import portable_name
 from pellucid.data.sources.registry import SOURCES, checked_name
 from pellucid.errors import ConfigError, DataError, FileError, did_you_mean
 from pellucid.runs import processes
@@ -127,7 +128,7 @@ class Grid:
 
 def folder_name(cell: Mapping[str, Any]) -> str:
     """Return the name of a cell's folder, like ``hidden=64,lr=0.1,seed=0``."""
-    return ",".join(f"{name}={value}" for name, value in cell.items()).replace("/", "_")
+    return portable_name(",".join(f"{name}={value}" for name, value in cell.items()))
 
 
 @dataclass(frozen=True)

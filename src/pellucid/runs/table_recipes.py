@@ -25,7 +25,7 @@ def for_table(recipe: Recipe, data: Dataset) -> Recipe:
     columns = () if data.origin is None else data.origin.columns or ()
     kinds = [kind for column in columns for kind in column.kinds] or ["number"] * data.shape[0]
     if isinstance(recipe.network, MLP):
-        network = table_network(kinds, answer, outputs, recipe.network.hidden)
+        network = table_network(len(data), kinds, answer, outputs, recipe.network.hidden)
     else:
         network = recipe.network(outputs)
     return dataclasses.replace(

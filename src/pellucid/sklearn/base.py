@@ -27,7 +27,7 @@ from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import InputStage, Scaling
 from pellucid.data.sparse import SparseMatrix, is_sparse
 from pellucid.data.tables.columns import Column
-from pellucid.data.tables.frame import is_frame
+from pellucid.data.tables.frame import check_names, frame_names, is_frame
 from pellucid.data.tables.robust_scaling import fit_robust_scaling
 from pellucid.errors import ConfigError, DataError
 from pellucid.layers import Layer
@@ -125,6 +125,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     def _checked(self, X: Any, y: Any, first: bool, **checks: Any) -> tuple[Any, Array]:
         """Return the rows of X and y, checked by scikit-learn's rules. ``first`` marks the first training."""
+        _check_names(X)
         if is_frame(X) and self.image_shape is None:
             validate_data(self, X, y, reset=first, skip_check_array=True)
             _, y = check_X_y(np.zeros((len(X), 1)), y, estimator=self, **checks)
@@ -164,26 +165,36 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         if is_validated(settings, len(samples)):
             training, validation = samples.split(settings.validation_fraction, seed)
         if first:
-            self._create_model(settings, training, seed)
+            self._create_model(settings, training, seed, len(training))
         options = fit_options(settings, len(training), batch_size, validated=validation is not None)
-        with threads_of_joblib():
-            history = self.model_.fit(
-                self._model_data(training),
-                validation=None if validation is None else self._model_data(validation),
-                epochs=options.epochs,
-                batch_size=batch_size,
-                shuffle=options.shuffle,
-                policies=options.policies,
-                progress=bool(settings.verbose),
-            )
-            if settings.refit and validation is not None and history.best_epoch is not None:
-                self._create_model(settings, samples, seed)
-                refit = fit_options(settings, len(samples), batch_size, validated=False)
-                self._train_until(history.best_epoch, samples, dataclasses.replace(refit, epochs=options.epochs))
-        kept = None if validation is None else history.best_epoch
+        before = self.model_.history
+        try:
+            with threads_of_joblib():
+                history = self.model_.fit(
+                    self._model_data(training),
+                    validation=None if validation is None else self._model_data(validation),
+                    epochs=options.epochs,
+                    batch_size=batch_size,
+                    shuffle=options.shuffle,
+                    policies=options.policies,
+                    progress=bool(settings.verbose),
+                )
+                if settings.refit and validation is not None and history.best_epoch is not None:
+                    self._create_model(settings, samples, seed, len(training))
+                    refit = fit_options(settings, len(samples), batch_size, validated=False)
+                    self._train_until(history.best_epoch, samples, dataclasses.replace(refit, epochs=options.epochs))
+        except (KeyboardInterrupt, SystemExit):  # the model can be used as it is, so its history belongs to it
+            if self.model_.history is not before:
+                self._finish(self.model_.history, validated=validation is not None)
+            raise
+        self._finish(history, validated=validation is not None)
+        return self
+
+    def _finish(self, history: History, *, validated: bool) -> None:
+        """Add the epochs of a training to those before it."""
+        kept = history.best_epoch if validated else None
         self.history_.best_epoch = None if kept is None else len(self.history_) + kept
         self._extend_history(history.rows)
-        return self
 
     def _train_until(self, last: int, data: Dataset, options: FitOptions) -> None:
         """Train until the end of the epoch ``last``, with the schedules of all epochs of the options."""
@@ -197,7 +208,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         x, t, w, batch_size = self._prepare(X, y, sample_weight, settings, first, classes)
         data = Dataset(x, t, w)
         if first:
-            self._create_model(settings, data, self._seed(first))
+            self._create_model(settings, data, self._seed(first), len(data))
         data = self._model_data(data)
         n, total_weight, loss = len(data), 0.0, 0.0
         order = np.arange(n)
@@ -252,14 +263,18 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         check_sample_weight(w, type(self).__name__)
         return w
 
-    def _create_model(self, settings: SimpleNamespace, data: Dataset, seed: int) -> None:
-        """Store a new model for these samples, which determine how its inputs are scaled."""
+    def _create_model(self, settings: SimpleNamespace, data: Dataset, seed: int, rows: int) -> None:
+        """Store a new model for these samples, which determine how its inputs are scaled.
+
+        ``rows`` is the number of samples for which the network is chosen; when a training on all samples follows the one that
+        chose the epoch, it is the number of that one.
+        """
         owner = type(self).__name__
         input_stage: InputStage | None = None
         shape = sample_shape(data.shape[0], self.image_shape, owner)
         self._fit_target_scale(data)
         kinds = self._encoding.kinds if len(shape) == 1 else ()
-        network, loss = self._network(settings, shape, kinds)
+        network, loss = self._network(settings, rows, shape, kinds)
         if self._encoding.sparse:
             input_stage = Scaling(size_of_values(data.source_x)) if settings.standardize else None
         elif settings.standardize and len(shape) == 1:
@@ -280,11 +295,14 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self.model_ = network.compile(shape, loss, optimizer, seed=seed, classes=self._class_names(), input_stage=input_stage)
         self.history_ = History()
 
-    def _network(self, settings: SimpleNamespace, shape: Shape, kinds: Sequence[str | int]) -> tuple[Composite, Loss]:
-        """Return the network and its loss, for samples of this shape, or rows of values of these kinds."""
+    def _network(
+        self, settings: SimpleNamespace, rows: int, shape: Shape, kinds: Sequence[str | int]
+    ) -> tuple[Composite, Loss]:
+        """Return the network and its loss, for this many samples of this shape, or rows of values of these kinds."""
         owner, heads = type(self).__name__, self._allowed_heads()
         if settings.recipe == TABLE:
-            return build_table_network(settings, kinds, self._answer, max(heads.values()), self._encoding.sparse > 0, owner)
+            outputs, sparse = max(heads.values()), self._encoding.sparse > 0
+            return build_table_network(settings, rows, kinds, self._answer, outputs, sparse, owner)
         of_network = (width_with_vectors(kinds),) if kinds else shape
         network, loss = build_network(settings.hidden, settings.activation, settings.dropout, of_network, heads, owner)
         return with_vectors(network, kinds), loss
@@ -328,6 +346,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     def _outputs(self, X: Any, *, logits: bool = False) -> Array:
         """Return the network's outputs (n, k) for X, or the logits."""
         check_is_fitted(self, "model_")
+        _check_names(X)
         if is_frame(X) and self.image_shape is None:
             validate_data(self, X, reset=False, skip_check_array=True)
             check_array(np.zeros((len(X), 1)), estimator=self)
@@ -344,6 +363,12 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         tags.input_tags.allow_nan = self._reads_tables
         tags.input_tags.sparse = self.image_shape is None
         return tags
+
+
+def _check_names(X: Any) -> None:
+    """Raise DataError for a data frame with two columns of the same name, of which scikit-learn makes other errors."""
+    if is_frame(X):
+        check_names("X", frame_names(X))
 
 
 @functools.cache

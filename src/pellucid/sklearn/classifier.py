@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,6 +125,10 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
     def _weight_classes(self, t: Array, w: Array | None) -> Array | None:
         if self.class_weight is None:
             return w
+        if not isinstance(self.class_weight, Mapping) and self.class_weight != BALANCED:
+            raise ConfigError(
+                f"NetworkClassifier(class_weight={self.class_weight!r}): give {BALANCED!r}, or a dictionary label: weight"
+            )
         if isinstance(self.class_weight, str) and self.class_weight == BALANCED:
             of_classes = balancing_weights(t, w)
         else:

@@ -10,6 +10,7 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.data.input_stage import input_stage_for
 from pellucid.data.sparse import SparseMatrix
+from pellucid.data.tables.target_scale import unit_of
 from pellucid.layers import Rescale
 
 ROUNDING = 1e-12  # relative to the mean: a column with a smaller deviation is constant but for rounding errors
@@ -45,8 +46,9 @@ def balancing_weights(t: Array, w: Array | None) -> Array:
 
 def mean_and_deviation(x: Array, w: Array | None) -> tuple[Array, Array]:
     """Return mean and standard deviation of each column of x (n, k) with weights w (n), in float64; 1 for constant columns."""
-    mean = np.average(x, axis=0, weights=w)
-    deviation = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=w))
+    unit = unit_of(x)
+    mean = np.average(x / unit, axis=0, weights=w) * unit
+    deviation = np.sqrt(np.average(((x - mean) / unit) ** 2, axis=0, weights=w)) * unit
     return mean, np.where(deviation > ROUNDING * np.abs(mean), deviation, 1.0)
 
 

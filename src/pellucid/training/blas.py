@@ -7,6 +7,8 @@ import sys
 import threading
 from typing import Any, ClassVar
 
+import numpy as np
+
 
 def _libraries() -> list[Any]:
     """Return threadpoolctl's controllers of the BLAS libraries in this process."""
@@ -25,13 +27,25 @@ def _libraries_of(modules: int) -> list[Any]:
 def describe() -> str:
     """Return the name and version of NumPy's BLAS and the kernels it chose, for records: ``openblas 0.3.31 SkylakeX``.
 
-    Other packages, such as SciPy, may have loaded a BLAS of their own. They are left out where NumPy's comes with NumPy.
+    Other packages, such as SciPy, may have loaded a BLAS of their own. They are left out where NumPy's comes with NumPy. A BLAS
+    that threadpoolctl does not know, such as Accelerate on macOS, is named as NumPy was built with it; :class:`limited` has no
+    effect on it.
     """
     own = [lib for lib in _libraries() if "numpy" in lib.filepath]
-    return ", ".join(
+    known = ", ".join(
         " ".join(str(part) for part in (lib.internal_api, lib.version, getattr(lib, "architecture", None)) if part)
         for lib in own or _libraries()
     )
+    return known or _built_with()
+
+
+def _built_with() -> str:
+    """Return the name and version of the BLAS that NumPy was built with: ``accelerate (its threads cannot be limited)``."""
+    config: Any = np.show_config(mode="dicts")
+    built = config.get("Build Dependencies", {}).get("blas", {})
+    version = built.get("version", "unknown")
+    name = " ".join([built.get("name", "unknown"), *([version] if version != "unknown" else [])])
+    return f"{name} (its threads cannot be limited)"
 
 
 class limited:

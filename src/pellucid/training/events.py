@@ -105,8 +105,10 @@ class History:
         """Return the epoch that early stopping chose; without it, the one with the lowest validation loss, or None."""
         if self.best_epoch is not None or "validation_loss" not in self.columns:
             return self.best_epoch
-        losses = self["validation_loss"]
-        return int(self["epoch"][losses.index(min(losses))])
+        epochs = [
+            (loss, epoch) for loss, epoch in zip(self["validation_loss"], self["epoch"], strict=True) if np.isfinite(loss)
+        ]
+        return int(min(epochs)[1]) if epochs else None
 
     def to_csv(self) -> str:
         """Return the table as comma-separated values with a header."""

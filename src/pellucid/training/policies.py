@@ -147,6 +147,16 @@ class _Plateau:
         self.memory["epochs"] += 1
         return False
 
+    def restore_best(self, state: ModelState, history: History) -> None:
+        """Give the model the best parameters. If no epoch has had a value, it keeps the last ones, and ``history`` says so."""
+        if self.memory["best"] > -float("inf"):
+            state.parameters[:], state.statistics[:] = self.memory["parameters"], self.memory["statistics"]
+        elif self.epochs:
+            history.problems.append(
+                f"{self.policy.monitor} is not a finite number after any epoch, so none is the best one: "
+                f"{type(self.policy).__name__} keeps the last parameters"
+            )
+
 
 def _lower_is_better(column: str, metrics: Mapping[str, Metric]) -> bool:
     """Return whether lower values of a column of the history, the value of a metric or an entry of it, are better."""
@@ -164,7 +174,7 @@ class EarlyStopping(Policy):
 
     With ``restore_best`` the parameters of the best epoch are restored at the end. Losses, and metrics whose
     ``lower_is_better`` is true, improve when they fall, everything else when it rises. Where
-    the training fails, or its generator is closed, the parameters are the last ones.
+    the training fails, or its generator is closed, or the value is NaN after every epoch, the parameters are the last ones.
     """
 
     patience: Count = 5
@@ -193,7 +203,7 @@ class EarlyStopping(Policy):
                 break
         events.close()  # before the best parameters are restored: policies inside this one may also restore some
         if self.restore_best:
-            state.parameters[:], state.statistics[:] = memory["parameters"], memory["statistics"]
+            plateau.restore_best(state, history)
 
 
 @dataclass(frozen=True)
@@ -203,7 +213,7 @@ class KeepBest(Policy):
     Unlike :class:`EarlyStopping` it lets a schedule reach its end, such as the last of several cycles
     (:class:`~pellucid.optim.CosineCycles`). Losses, and metrics whose ``lower_is_better`` is true, are best where they are
     lowest, everything else where it is highest; of equal epochs the first counts. Where the training fails, or its generator is
-    closed, the parameters are the last ones.
+    closed, or the value is NaN after every epoch, the parameters are the last ones.
     """
 
     monitor: str = "validation_loss"
@@ -221,7 +231,7 @@ class KeepBest(Policy):
             if isinstance(event, EpochEvent) and plateau.improved(event):
                 history.best_epoch = event.epoch
                 memory["parameters"][:], memory["statistics"][:] = state.parameters, state.statistics
-        state.parameters[:], state.statistics[:] = memory["parameters"], memory["statistics"]
+        plateau.restore_best(state, history)
 
 
 @dataclass(frozen=True)

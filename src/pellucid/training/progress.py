@@ -216,9 +216,10 @@ class Interruption:
 def interruptible() -> Iterator[Interruption]:
     """Yield an object that says which signal has arrived, so that the current step can be finished first.
 
-    The signals are those of Ctrl-C (SIGINT), of ``kill`` (SIGTERM) and of a terminal that is closed (SIGHUP). A second one has
-    its usual effect at once: KeyboardInterrupt, or the end of the process. Signals for which the program has its own handler,
-    or which it ignores, are left to it. In other threads than the main one, which alone receives signals, nothing is changed.
+    The signals are those of Ctrl-C (SIGINT), of ``kill`` (SIGTERM), of a terminal that is closed (SIGHUP), and on Windows of
+    Ctrl-Break (SIGBREAK). A second one has its usual effect at once: KeyboardInterrupt, or the end of the process. Signals for
+    which the program has its own handler, or which it ignores, are left to it. In other threads than the main one, which alone
+    receives signals, nothing is changed.
     """
     interruption = Interruption()
 
@@ -251,5 +252,5 @@ def exception_for(number: int) -> BaseException:
 
 def _default_handlers() -> dict[int, Any]:
     """Return the signals that end a training after the current step, with their handlers in a usual program."""
-    names = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
+    names = {"SIGINT": signal.default_int_handler, **dict.fromkeys(("SIGTERM", "SIGHUP", "SIGBREAK"), signal.SIG_DFL)}
     return {getattr(signal, name): default for name, default in names.items() if hasattr(signal, name)}

@@ -27,6 +27,7 @@ from pellucid.core.named_arrays import NamedArrays, array_list
 from pellucid.core.sparse_rows import SparseRows
 from pellucid.layers.base import Layer
 from pellucid.layers.context import Context, Past, contiguous
+from pellucid.networks import group_size
 from pellucid.training.execution import Execution
 from pellucid.training.output import Output
 from pellucid.training.state import ModelState
@@ -56,6 +57,7 @@ class _Recording:
     training: bool
     samples: list[Array]
     has_copies: bool
+    place: int
     z: Any
     loss_begins: int
     backward_begins: int = 0
@@ -78,6 +80,7 @@ class RecordedExecution:
         self._now: _Recording | None = None  # that of the last forward pass, if it is recorded or replayed
         self._is_replayed = False
         self._copies_samples = False  # a layer that is called in Python reads them
+        self._group = group_size(execution.layer)
 
     # -- used as an execution -------------------------------------------------------------------------------------
 
@@ -88,7 +91,7 @@ class RecordedExecution:
 
         The arguments are those of :meth:`forward` and ``Output.mean_loss``. Losses are recorded for one sum of weights.
         """
-        recording = self._recordings.get((True, None, *_shapes(x)))
+        recording = self._recordings.get((True, None, offset % self._group, *_shapes(x)))
         if recording is None or (loss := recording.loss) is None:
             return None
         arrays = [targets, weights, outputs]
@@ -110,7 +113,7 @@ class RecordedExecution:
         if past is not None and (x.shape[1] > 1 or not past.read.all()):
             self._now = None
             return self._execution.forward(x, past=past)
-        self._now, key = None, (training, past, *_shapes(x))
+        self._now, key = None, (training, past, offset % self._group, *_shapes(x))
         recording = self._recordings.get(key)
         self._is_replayed = recording is not None
         if recording is not None:
@@ -128,14 +131,14 @@ class RecordedExecution:
 
     def predict(self, x: Array, output: Output) -> Array:
         """Return what the head of the ``output`` computes for at most MAX_PREDICTED samples, as a new array, by one replay."""
-        recording = self._recordings.get((False, None, *_shapes(x)))
+        recording = self._recordings.get((False, None, 0, *_shapes(x)))
         if recording is not None and recording.outputs is not None:
             self._begin(recording, x, 0, 0)
             recording.tape.replay(0)
             return recording.outputs.copy()
         z = self.forward(x)
         outputs = np.empty(z.shape, z.dtype)
-        recording = self._recordings.get((False, None, *_shapes(x)))
+        recording = self._recordings.get((False, None, 0, *_shapes(x)))
         if recording is None or not z.flags.c_contiguous:  # the kernel of the head would read a copy that is made of z now
             output.apply_head(z, outputs)
             return outputs
@@ -213,7 +216,7 @@ class RecordedExecution:
         with self._recording_on(tape):
             z = self._execution.forward(x, training=training, keep=training, step=step, offset=offset, past=past)
         tape.note_readers(array_list(z))
-        return _Recording(tape, training, array_list(x), copies, z, tape.mark(), past=past)
+        return _Recording(tape, training, array_list(x), copies, offset % self._group, z, tape.mark(), past=past)
 
     def _record_loss(self, recording: _Recording, output: Any, targets: Any, weights: Any, total: Any, outputs: Any) -> None:
         """Record the loss, if it is nothing but calls of kernels, of which the last one returns it."""
@@ -245,7 +248,8 @@ class RecordedExecution:
             return
         if len(self._recordings) == MAX_SHAPES:
             self._recordings.pop(next(iter(self._recordings)))
-        self._recordings[recording.training, recording.past, *(array.shape for array in recording.samples)] = recording
+        key = recording.training, recording.past, recording.place, *(array.shape for array in recording.samples)
+        self._recordings[key] = recording
 
     # -- used by contexts -----------------------------------------------------------------------------------------
 

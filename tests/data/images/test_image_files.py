@@ -85,6 +85,34 @@ def test_transparent_parts_become_white(tmp_path):
     assert (read_image(path, (40, 40, 1))[:, :, 0] == np.where(pixels[:, :, 3], 0, 255)).all()
 
 
+def test_transparent_parts_become_black_where_everything_else_is_white(tmp_path):
+    """White ink on a transparent canvas: on white, nothing of it would be left."""
+    square = np.zeros((40, 40), np.uint8)
+    square[10:30, 10:30] = 255
+    white = np.full((40, 40), 255, np.uint8)
+    Image.merge("LA", [Image.fromarray(white), Image.fromarray(square)]).save(tmp_path / "grey.png")
+    Image.merge("RGBA", [Image.fromarray(white)] * 3 + [Image.fromarray(square)]).save(tmp_path / "colours.png")
+    Image.fromarray(square).save(tmp_path / "key.png", transparency=0)
+    Image.fromarray((square // 255).astype(np.uint16) * 65535).save(tmp_path / "16.png", transparency=0)
+    for name in ("grey.png", "colours.png", "key.png", "16.png"):
+        assert (read_image(tmp_path / name, (40, 40, 1))[:, :, 0] == square).all(), name
+        assert (read_image(tmp_path / name, (40, 40, 3))[:, :, 1] == square).all(), name
+    Image.merge("LA", [Image.fromarray(white), Image.fromarray(square * 0)]).save(tmp_path / "nothing.png")
+    assert (read_image(tmp_path / "nothing.png", (40, 40, 1)) == 255).all()
+
+
+def test_a_transparent_value_of_16_bits(tmp_path):
+    pixels = np.array([[0, 1000], [30000, 1000]], np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "a.png", transparency=1000)
+    assert read_image(tmp_path / "a.png", (2, 2, 1))[:, :, 0].tolist() == [[0, 255], [30000 >> 8, 255]]
+
+
+def test_the_lab_colours_of_a_tiff_file_become_grey(tmp_path):
+    Image.new("LAB", (6, 6), (128, 128, 128)).save(tmp_path / "a.tif")
+    grey, colour = (read_image(tmp_path / "a.tif", (6, 6, channels)) for channels in (1, 3))
+    assert abs(int(grey[0, 0, 0]) - int(colour[0, 0, 1])) <= 1
+
+
 def test_16_bits_become_8(tmp_path):
     pixels = (np.arange(28 * 28, dtype=np.uint16) * 83).reshape(28, 28)
     assert (read_image(put(tmp_path, pixels), GREY)[:, :, 0] == pixels >> 8).all()

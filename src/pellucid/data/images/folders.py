@@ -107,7 +107,8 @@ def read_folder(
     Needs the extra ``images``. All images are resized to ``size`` (height, width), with their aspect ratio kept and a black
     background. Without a ``size`` all images must have the same one. ``colour`` is "grey" or "colour"; the default is "grey" if
     all images are grey. With ``classes``, the subfolders must be named after some of them; by default the classes are the names
-    of the subfolders. Images are rotated according to their EXIF data, and transparent parts become white.
+    of the subfolders. Images are rotated according to their EXIF data, and transparent parts become white, or
+    black where everything else is white.
 
     Files that cannot be read are left out and listed in ``origin.skipped``; if they are more than half of all, DataError is
     raised. The images may need more space than the memory has.

@@ -13,7 +13,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # not all of Pillow's: its EPS reader, for one, runs a program
 MAX_PIXELS = 89_478_485  # of an image that is read, and of the size that it is given: Pillow's bound against harmful files
 _LIGHT = 127  # a border with a median above this is light
+_FAINT = 8  # levels: a difference from white that is not seen
 _GREY_MODES = ("1", "L", "LA", "La", "F")  # Pillow's names; those of 16 and 32 bits begin with I
 _ORIENTATION = 0x0112  # the EXIF tag for the orientation of the camera
 
@@ -35,10 +36,10 @@ _ORIENTATION = 0x0112  # the EXIF tag for the orientation of the camera
 def read_image(path: str | os.PathLike[str], shape: Shape | None = None, *, invert_light_background: bool = True) -> Array:
     """Return the image in a file as bytes (h, w, c), where c is 1 for grey and 3 for RGB.
 
-    Without a ``shape`` the image is converted to grey and keeps its size. Transparent parts become white, 16 bits become 8, and
-    a photograph is rotated according to its EXIF data. If the image does not have the size of ``shape`` (h, w, c), it is
-    resized with its aspect ratio kept and placed in the middle of a black canvas. Before that, with c = 1 and
-    ``invert_light_background``, an image with a light border is inverted.
+    Without a ``shape`` the image is converted to grey and keeps its size. Transparent parts become white, or black where
+    everything else is white, 16 bits become 8, and a photograph is rotated according to its EXIF data. If the image does not
+    have the size of ``shape`` (h, w, c), it is resized with its aspect ratio kept and placed in the middle of a black canvas.
+    Before that, with c = 1 and ``invert_light_background``, an image with a light border is inverted.
 
     Raises FileError for a file that is not a complete image, and for one that needs more memory to be resized than there is;
     ShapeError for a shape that is not that of an image or has too many pixels; ConfigError if Pillow is not installed.
@@ -55,7 +56,7 @@ def read_image(path: str | os.PathLike[str], shape: Shape | None = None, *, inve
 
         if shape is not None and not invert_light_background:  # a JPEG can be decoded to a smaller size, which is much faster
             opened.draft(None, (2 * max(shape[:2]), 2 * max(shape[:2])))
-        image = _on_white(ImageOps.exif_transpose(opened), "L" if c == 1 else "RGB")
+        image = _opaque(ImageOps.exif_transpose(opened), "L" if c == 1 else "RGB", opened.format)
     if shape is not None and image.size != (shape[1], shape[0]):
         what = f"{path}: resizing an image of {image.height:,} × {image.width:,} to {shape[0]:,} × {shape[1]:,} pixels"
         require_memory(_memory_to_fit(image, shape[1], shape[0]), what, "make the image or the size smaller", FileError)
@@ -108,18 +109,31 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
             raise FileError(f"{path}: the image cannot be decoded: {error or type(error).__name__}") from None
 
 
-def _on_white(image: Image.Image, mode: str) -> Image.Image:
-    """Convert an image to grey or RGB, with a white background where it is transparent."""
+def _opaque(image: Image.Image, mode: str, of_file: str | None) -> Image.Image:
+    """Convert an image, from a file of a format of Pillow, to grey or RGB. Transparent parts become white.
+
+    They become black where everything else is white, as the ink of a drawing may be: on white, nothing of it could be seen.
+    """
     from PIL import Image
 
+    if image.mode == "F" or (image.mode == "I" and of_file == "TIFF"):
+        raise ValueError(f"its pixels are {'floating-point' if image.mode == 'F' else '32-bit'} numbers of an unknown range")
     if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion would clip them at 255
-        values = np.asarray(image)
+        values, transparent = np.asarray(image), image.info.get("transparency")
         image = Image.fromarray((np.clip(values, 0, 65535) >> 8).astype(np.uint8))
-    elif image.mode == "F":
-        raise ValueError("its pixels are floating-point numbers of an unknown range")
+        if isinstance(transparent, int):
+            image.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    if image.mode == "LAB":  # which becomes grey by way of RGB only
+        image = image.convert("RGB")
     if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        background = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(background, image.convert("RGBA"))
+        image = image.convert("RGBA")
+        of_bands: Any = image.getextrema()
+        least, most = of_bands[3]  # opacity
+        on_white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        of_bands = on_white.getextrema()
+        darkest = min(low for low, _ in of_bands[:3])
+        unseen = least < 255 and most > 0 and darkest > 255 - _FAINT
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image) if unseen else on_white
     return image.convert(mode)
 
 

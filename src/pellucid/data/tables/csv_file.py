@@ -11,6 +11,7 @@ import io
 import itertools
 import math
 import os
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,10 +22,14 @@ from pellucid.core.memory import Array
 from pellucid.data.tables.number_formats import parse_written
 from pellucid.errors import DataError, FileError
 
-MISSING_CELLS = frozenset(("", "na", "n/a", "nan", "null", "?"))  # in lower case
+MISSING_CELLS = frozenset(  # in lower case; the last seven are what spreadsheets write for a formula that has failed
+    ("", "na", "n/a", "nan", "null", "?", "<na>", "#n/a", "#div/0!", "#name?", "#null!", "#num!", "#ref!", "#value!")
+)
 BLOCK_ROWS = 2048
 _SEPARATORS = ",;\t|"
 _SAMPLE = 1 << 16  # characters that the separator is detected from
+_NAMED_SEPARATOR = re.compile(rf'"?sep=([{re.escape(_SEPARATORS)}])"?\s*', re.IGNORECASE)  # the first line, for spreadsheets
+_MAX_CELL = 1 << 24  # characters of a cell; a missing quotation mark would make one of the rest of the file
 
 
 Cells = Sequence[str] | Array  # the text of cells, or for a column of numbers in memory float64 with NaN where one is missing
@@ -41,7 +46,8 @@ class RowBlock:
 class CSVFile:
     """A file of comma-separated values in UTF-8: the ``names`` of its columns, and its rows, which can be read repeatedly.
 
-    Without a ``header`` the columns are called 1, 2, …. ``name`` replaces the path in messages.
+    Without a ``header`` the columns are called 1, 2, …. ``name`` replaces the path in messages. A first line such as ``sep=;``,
+    which names the separator for spreadsheets, is none of the table.
 
     Raises FileError for a file that is not text, and DataError for an empty file, for repeated names and for malformed rows.
     Unless the file has the ``expected`` names, it also raises DataError for a single column and for names that are all numbers.
@@ -51,7 +57,9 @@ class CSVFile:
         self, path: str | os.PathLike[str], header: bool = True, expected: Collection[str] = (), name: str | None = None
     ):
         self._file, self.path, self.header = path, os.fspath(path) if name is None else name, header
-        self.separator = self._detect_separator()
+        self.separator, self._names_separator = self._detect_separator()
+        self.names: tuple[str, ...] = ()
+        csv.field_size_limit(max(_MAX_CELL, csv.field_size_limit()))  # of the process; Python's own limit is 131,072
         first = next(self._rows(), None)
         if first is None:
             raise DataError(f"{self.path} is empty")
@@ -79,13 +87,17 @@ class CSVFile:
         return self.separator == ";"
 
     def blocks(self) -> Iterator[RowBlock]:
-        """Yield the rows after the header in blocks. Empty lines are left out."""
+        """Yield the rows after the header in blocks. Empty lines, and rows of which all cells are empty, are left out."""
         rows = self._rows()
         if self.header:
             next(rows)
         width = len(self.names)
         while chunk := list(itertools.islice(rows, BLOCK_ROWS)):
             for line, cells in chunk:
+                if len(cells) == width + 1 and not cells[-1].strip():
+                    cells.pop()  # a separator at the end of the line, which the header does not have
+                elif len(cells) == width - 1 and not self.names[-1]:
+                    cells.append("")  # the header alone has it
                 if len(cells) != width:
                     fields = f"{len(cells)} field{'s' * (len(cells) != 1)}"
                     raise DataError(f"{self.path}:{line}: {fields}, but the table has {width} columns")
@@ -94,37 +106,47 @@ class CSVFile:
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield (line, cells) of all rows that are not empty."""
         with open_regular(self._file) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
-            reader, line = csv.reader(text, delimiter=self.separator), 1
+            before = 1 if self._names_separator else 0
             try:
+                if before:
+                    text.readline()
+                reader, line = csv.reader(text, delimiter=self.separator, skipinitialspace=True), before + 1
                 for cells in reader:
-                    if cells:
+                    if any(map(str.strip, cells)) or (cells and len(self.names) == 1):  # a column alone may miss a value
                         yield line, cells
-                    line = reader.line_num + 1
+                    line = before + reader.line_num + 1
             except UnicodeDecodeError as error:
                 raise self._encoding_error(error) from None
             except csv.Error as error:
-                raise DataError(f"{self.path}:{line}: the row is malformed: {error}") from None
+                why = f"a cell has more than {_MAX_CELL:,} characters; is a quotation mark missing?"
+                raise DataError(
+                    f"{self.path}:{line}: the row is malformed: {why if 'limit' in str(error) else error}"
+                ) from None
 
-    def _detect_separator(self) -> str:
+    def _detect_separator(self) -> tuple[str, bool]:
+        """Return the separator, and whether the first line of the file names it."""
         with open_regular(self._file) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
             try:
                 sample = text.read(_SAMPLE)
             except UnicodeDecodeError as error:
                 raise self._encoding_error(error) from None
         lines = sample.splitlines(keepends=True)
+        if lines and (named := _NAMED_SEPARATOR.fullmatch(lines[0])):
+            return named[1], True
         lines = lines[:-1] if len(sample) == _SAMPLE else lines  # the last one may be incomplete
 
         def fit(separator: str) -> tuple[float, int]:
             """Return the fraction of the first rows that have as many cells as the first one, and this number of cells."""
             try:
-                widths = [len(cells) for cells in itertools.islice(csv.reader(lines, delimiter=separator), 50) if cells]
+                reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+                widths = [len(cells) for cells in itertools.islice(reader, 50) if any(map(str.strip, cells))]
             except csv.Error:
                 return 0.0, 1
             if not widths or widths[0] < 2:
                 return 0.0, 1
             return widths.count(widths[0]) / len(widths), widths[0]
 
-        return max(_SEPARATORS, key=fit)
+        return max(_SEPARATORS, key=fit), False
 
     def _encoding_error(self, error: UnicodeDecodeError) -> FileError:
         return FileError(f"{self.path}: not a text in UTF-8 ({error.reason}): save the table as CSV in UTF-8")

@@ -51,7 +51,7 @@ class Frame:
         self.names = tuple(map(str, keys if names is None else names))
         if len(self.names) != len(keys):
             raise DataError(f"{self.path}: it has {len(keys)} columns, got {len(self.names)} names")
-        _check_names(self.path, self.names)
+        check_names(self.path, self.names)
         self._columns = [frame[key] for key in keys]
         found = [name for name, column in zip(self.names, self._columns, strict=True) if is_categorical(column)]
         self.categorical = frozenset((*categorical, *(found if from_dtype else ())))
@@ -69,7 +69,7 @@ class ArrayTable:
 
     def __init__(self, x: Array, names: Sequence[str], categorical: Collection[str] = (), path: str = "x"):
         self.path, self.names, self.categorical = path, tuple(names), frozenset(categorical)
-        _check_names(path, self.names)
+        check_names(path, self.names)
         self._x = x
 
     def blocks(self) -> Iterator[RowBlock]:
@@ -77,7 +77,8 @@ class ArrayTable:
         yield from _blocks(self, [self._x[:, i] for i in range(self._x.shape[1])], len(self._x))
 
 
-def _check_names(path: str, names: Sequence[str]) -> None:
+def check_names(path: str, names: Sequence[str]) -> None:
+    """Raise DataError for two columns of the same name; ``path`` is what has them, for the message."""
     repeated = {name for name in names if names.count(name) > 1}
     if repeated:
         raise DataError(f"{path}: two columns have the name {sorted(repeated)[0]!r}")

@@ -54,9 +54,10 @@ def read_csv(
     are called 1, 2, ….
 
     The default ``task`` is "classification" if the target is text or has up to 20 distinct integers, and otherwise
-    "regression". Empty cells, NA, N/A, NaN, null and ? are missing values. With ``missing="value"`` they are values of their
-    own: an indicator for numbers and dates, a category for text. "mean" replaces them with the mean of the training set, "drop"
-    leaves such rows out, and "error" raises DataError. The decisions are listed in ``origin.notes``.
+    "regression". Empty cells, NA, N/A, NaN, null, ?, <NA> and the errors of spreadsheets such as #N/A are missing values. With
+    ``missing="value"`` they are values of their own: an indicator for numbers and dates, a category for text. "mean" replaces
+    them with the mean of the training set, "drop" leaves such rows out, and "error" raises DataError. The decisions are listed
+    in ``origin.notes``.
 
     ``origin.logarithm`` is whether a run learns the logarithms of a target of numbers, and predicts their exponentials. By
     default it is so if the target is positive and skewed to the right, and its logarithms are not

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pellucid.core.memory import Array
@@ -11,8 +13,18 @@ SHARE = 1 / 3  # of it is the largest skewness that its logarithms may have
 MIN_VALUES = 20  # of fewer, the skewness says little
 
 
+_LARGE = 1e100  # the cube of a larger number may not be finite, and that of a small one may be 0
+
+
+def unit_of(y: Array) -> float:
+    """Return 1, or for numbers beyond 10¹⁰⁰ or within 10⁻¹⁰⁰ a power of two: divided by it, they can be squared and cubed."""
+    largest = float(np.abs(y).max(initial=0.0))
+    return 1.0 if largest == 0 or 1 / _LARGE < largest < _LARGE else 2.0 ** math.floor(math.log2(largest))
+
+
 def skewness(y: Array, weights: Array | None = None) -> float:
     """Return the skewness of numbers y (n): the mean of ((y − mean)/deviation)³, and 0 for equal numbers."""
+    y = y / unit_of(y)
     mean = np.average(y, weights=weights)
     deviation = np.sqrt(np.average((y - mean) ** 2, weights=weights))
     if not deviation > 1e-12 * abs(mean):

@@ -1,6 +1,8 @@
 // The cells of a table as text: numbers with a decimal point or comma, and missing values.
 
-const MISSING = ["", "na", "n/a", "nan", "null", "?"];
+const MISSING = [
+  "", "na", "n/a", "nan", "null", "?", "<na>", "#n/a", "#div/0!", "#name?", "#null!", "#num!", "#ref!", "#value!",
+];
 
 // The number in a cell, NaN for a missing one. Throws an error that names the column.
 export function readCell(text, name, mayBeMissing) {

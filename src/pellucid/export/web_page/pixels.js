@@ -3,6 +3,7 @@
 import {element} from "./dom.js";
 
 const LIGHT = 127;                                   // a border with a median above this is light
+const FAINT = 8;                                     // levels: a difference from white that is not seen
 const MAX_PIXELS = 89_478_485;                       // of a picture, as Pillow's limit
 
 // The RGBA pixels of a file. Throws an error for a file that is no picture.
@@ -21,17 +22,25 @@ export async function decoded(file) {
   return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
-// {width, height, values: bytes (height, width, channels)} of RGBA pixels: transparent parts become white, and with one channel
-// the colours become grey.
+// {width, height, values: bytes (height, width, channels)} of RGBA pixels: transparent parts become white, or black where
+// everything else is white; and with one channel the colours become grey.
 export function opaque({data, width, height}, channels) {
-  const values = new Uint8Array(width * height * channels);
-  for (let i = 0; i < width * height; i++) {
-    const alpha = data[4 * i + 3] / 255;
-    const [r, g, b] = [0, 1, 2].map((c) => Math.round(alpha * data[4 * i + c] + (1 - alpha) * 255));
-    if (channels === 3) values.set([r, g, b], 3 * i);
-    else values[i] = (19595 * r + 38470 * g + 7471 * b + 32768) >> 16;            // ITU-R 601, as Pillow computes it
-  }
-  return {width, height, values};
+  let least = 255, most = 0;                          // opacity
+  for (let i = 3; i < data.length; i += 4) [least, most] = [Math.min(least, data[i]), Math.max(most, data[i])];
+  const on = (background) => {
+    const values = new Uint8Array(width * height * channels);
+    let darkest = 255;
+    for (let i = 0; i < width * height; i++) {
+      const alpha = data[4 * i + 3] / 255;
+      const [r, g, b] = [0, 1, 2].map((c) => Math.round(alpha * data[4 * i + c] + (1 - alpha) * background));
+      darkest = Math.min(darkest, r, g, b);
+      if (channels === 3) values.set([r, g, b], 3 * i);
+      else values[i] = (19595 * r + 38470 * g + 7471 * b + 32768) >> 16;          // ITU-R 601, as Pillow computes it
+    }
+    return {values, darkest};
+  };
+  const {values, darkest} = on(255), unseen = least < 255 && most > 0 && darkest > 255 - FAINT;
+  return {width, height, values: unseen ? on(0).values : values};
 }
 
 // Whether the border of a grey picture is light: then it is ink on paper.
