@@ -29,7 +29,7 @@ from tests.test_examples import SIZES
 
 ROOT = Path(__file__).parent.parent
 LIMIT = 300  # seconds for one notebook
-LARGEST = 1_000_000  # bytes: a notebook with its outputs should open at once everywhere
+LARGEST = 2_000_000  # bytes: a notebook with its outputs should open at once everywhere
 FEW_DIGITS = """
 import dataclasses
 import pellucid.data
