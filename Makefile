@@ -2,12 +2,13 @@
 # make test    lint, types and tests
 # make test-long    also the campaigns that run for minutes
 # make docs    the documentation as a site, in site/: open site/index.html
+# make notebooks    execute the pages of the documentation as notebooks, into runs/notebooks
 # Each sets up .venv first, once.
 
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-long docs clean
+.PHONY: demo test test-long docs notebooks clean
 
 demo: .venv/demo.done
 	$(BIN)/pellucid train mnist --model mlp --out runs/demo-mlp --force
@@ -37,6 +38,9 @@ test-long: .venv/test.done
 
 docs: .venv/test.done
 	$(BIN)/mkdocs build --strict
+
+notebooks: .venv/test.done
+	$(BIN)/python -m tests.notebooks
 
 .venv/python.done:
 	@$(PYTHON) -c 'import sys; sys.exit("Pellucid needs Python 3.11 or later: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'

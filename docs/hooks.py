@@ -1,5 +1,5 @@
 """Additions to MkDocs for this site: pages from outside docs/, the pages of the lab, a network on the first page, programs side
-by side, and docstrings as Markdown.
+by side, the pages as notebooks, and docstrings as Markdown.
 
 mkdocs.yml names this file twice: MkDocs calls the functions ``on_…``, and mkdocstrings uses :class:`Docstrings`.
 """
@@ -7,13 +7,19 @@ mkdocs.yml names this file twice: MkDocs calls the functions ``on_…``, and mkd
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import griffe
+import nbformat
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+sys.path.append(str(Path(__file__).parent))  # of pages_as_notebooks.py, which is beside this file
+import pages_as_notebooks as notebooks
 
 OUTSIDE_PAGES = {
     "CONTRIBUTING.md": "contributing.md",
@@ -58,7 +64,20 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, name in OUTSIDE_PAGES.items():
         text = linked((Path(config.config_file_path).parent / path).read_text(encoding="utf-8"))
         files.append(File.generated(config, name, content=re.sub(r"\]\((\.\./)?docs/", "](", text)))
+    for page in [file for file in files.documentation_pages() if notebooks.has_code(file.content_string)]:
+        for answers in (True, False) if notebooks.has_answers(page.content_string) else (True,):
+            text = page.content_string if answers else notebooks.without_answers(page.content_string)
+            made = nbformat.writes(notebook(page.src_uri, text, config))
+            files.append(File.generated(config, notebooks.place(page.src_uri, answers), content=made))
+    if config.extra["notebooks"]["repository"]:
+        files.append(File.generated(config, "binder/environment.yml", content=notebooks.binder_environment()))
     return files
+
+
+def notebook(page: str, markdown: str, config: MkDocsConfig) -> nbformat.NotebookNode:
+    """Return the notebook of a page of the documentation."""
+    folder = Path(config.docs_dir, page).parent
+    return notebooks.notebook(page, to_site(markdown), folder, config.site_url)
 
 
 def live_page(path: Path) -> str | None:
@@ -73,13 +92,27 @@ def live_page(path: Path) -> str | None:
         return page.read_text(encoding="utf-8")
 
 
-def on_page_markdown(markdown: str, files: Files | None = None, **_: Any) -> str:
-    """Adapt what works on GitHub to MkDocs: links to the pages from outside docs/, Markdown inside <details>, the network."""
+def on_page_markdown(
+    markdown: str, page: Page | None = None, config: MkDocsConfig | None = None, files: Files | None = None
+) -> str:
+    """Adapt what works on GitHub to MkDocs: links to the pages from outside docs/, Markdown inside <details>, the network.
+
+    A page with Python code gets links to its notebook.
+    """
+    if page is not None and config is not None and notebooks.has_code(markdown):
+        settings = config.extra["notebooks"]
+        launch = notebooks.launch_links(page.file.src_uri, settings["repository"], settings["branch"])
+        markdown = notebooks.with_links(markdown, page.file.src_uri, launch)
     if files is not None and files.get_file_from_path(LIVE_PAGE) is not None:
         markdown = markdown.replace(LIVE_PLACE, LIVE)
+    return side_by_side(to_site(markdown)).replace("<details>", '<details markdown="1">')
+
+
+def to_site(markdown: str) -> str:
+    """Return the text of a page with links to the copies of the pages from outside docs/."""
     for path, name in OUTSIDE_PAGES.items():
-        markdown = re.sub(rf"\]\(\.\./{re.escape(path)}(?=[)#])", f"]({name}", markdown)
-    return side_by_side(markdown).replace("<details>", '<details markdown="1">')
+        markdown = re.sub(rf"\]\(((?:\.\./)*)\.\./{re.escape(path)}(?=[)#])", rf"](\1{name}", markdown)
+    return markdown
 
 
 def side_by_side(markdown: str) -> str:

@@ -98,8 +98,10 @@ def saved_words(monkeypatch):
     return words
 
 
-# tests/test_examples.py runs the examples.
-@pytest.mark.parametrize("page", [page for page in PAGES if "/examples/" not in page and blocks(page, "python")])
+# tests/test_examples.py runs the examples, and tests/test_course.py the course.
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if not re.search("/(examples|course)/", page) and blocks(page, "python")]
+)
 def test_the_code_of_a_page_runs_from_top_to_bottom(few_digits, page, saved_words):
     """It saves figures with the words of the pictures on the page: they are those of the code and of today's figures."""
     space: dict[str, object] = {"__name__": "page"}

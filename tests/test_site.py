@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import posixpath
 import re
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-TOOLS = ("mkdocs", "material", "mkdocstrings_handlers")
+TOOLS = ("mkdocs", "material", "mkdocstrings_handlers", "nbformat")
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +121,34 @@ def test_the_site_builds_without_a_warning(site):
     for page in (*pages, "api/layers", "api/foundations"):
         assert (site / f"{page}.html").exists(), page
     assert not (site / "hooks.py").exists()
+
+
+def test_pages_with_code_open_as_notebooks(site):
+    import nbformat
+
+    repository = re.search(
+        r"^  notebooks: .*repository: \"(.*?)\"", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE
+    )[1]
+    for page in ("index", "text", "contributing", "examples/denoising"):
+        html, place = (site / f"{page}.html").read_text(encoding="utf-8"), f"notebooks/{page}.ipynb"
+        nbformat.read(site / place, as_version=4)
+        assert f'href="{posixpath.relpath(place, posixpath.dirname(page) or ".")}"' in html, page
+        assert (
+            ("https://mybinder.org/v2/gh/" in html) == ("https://colab.research.google.com/github/" in html) == bool(repository)
+        )
+    assert not (site / "pages_as_notebooks.py").exists()
+    assert "Open as a notebook" not in (site / "architecture.html").read_text(encoding="utf-8"), "a page without code"
+
+
+@pytest.mark.parametrize("repository", ["", "https://github.com/someone/pellucid"])
+def test_pages_have_buttons_for_colab_and_binder_if_the_repository_is_known(hooks, repository):
+    config = SimpleNamespace(extra={"notebooks": {"repository": repository, "branch": "gh-pages"}})
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="a.md"))
+    markdown = hooks.on_page_markdown("# A\n\n```python\n1\n```\n", page=page, config=config)
+    assert "(notebooks/a.ipynb)" in markdown
+    assert ("colab.research.google.com/github/someone/pellucid/blob/gh-pages/notebooks/a.ipynb" in markdown) == bool(repository)
+    assert ("mybinder.org/v2/gh/someone/pellucid/gh-pages?labpath=notebooks%2Fa.ipynb" in markdown) == bool(repository)
+    assert "notebooks" not in hooks.on_page_markdown("# A\n\nText\n", page=page, config=config)
 
 
 def test_nothing_is_loaded_from_other_servers(site):

@@ -120,7 +120,7 @@ def _axes(horizontal: _Axis, vertical: _Axis, xlabel: str, ylabel: str, log_x: b
     parts.append(f'<text x="{centre_x}" y="{HEIGHT - 5}" text-anchor="middle" fill="currentColor">{escape(xlabel)}</text>')
     rotated = f'transform="rotate(-90 11 {centre_y})" x="11" y="{centre_y}"'
     parts.append(f'<text {rotated} text-anchor="middle" fill="currentColor">{escape(ylabel)}</text>')
-    return "".join(parts)
+    return " ".join(parts)
 
 
 def _polyline(curve: Curve, points: Sequence[tuple[float, float]]) -> str:

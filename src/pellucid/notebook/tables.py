@@ -50,6 +50,10 @@ def table(
             style = f"{CELL}{rule};text-align:{side};font-weight:normal{background}"
             cells.append(f'<{start} style="{style}">{escape(text)}</{end}>')
         body.append(f'<tr style="background:none">{"".join(cells)}</tr>')
-    heading = f'<caption style="text-align:left;color:inherit;padding:.2em 0">{escape(caption)}</caption>' if caption else ""
+    heading = ""
+    if caption:
+        heading = (
+            f'<caption style="text-align:left;color:inherit;padding:.2em 0;white-space:nowrap">{escape(caption)}</caption>'
+        )
     style = "border-collapse:collapse;margin:.3em 0;color:inherit;font-variant-numeric:tabular-nums"
     return f'<table style="{style}">{heading}<thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
