@@ -24,6 +24,9 @@ demo: .venv/demo.done
 # NumPy's OpenBLAS lets a thread that has no work spin for 2^26 cycles, on a core that other tests need: now for 2^4.
 test test-long: export OPENBLAS_THREAD_TIMEOUT = 4
 
+# Python stores the bytecode of what it imports, also where the environment says that it does not: tests start many processes.
+test test-long: export PYTHONDONTWRITEBYTECODE =
+
 # Kernels that the tests need are compiled beside the check of types, which uses one core.
 # The files stay in their order, in which the slow ones come first (tests/conftest.py), because pytest-xdist would begin with the files that have the
 # most tests and end with the few that are slow. A third worker on two cores makes the tests of pages wait too long for the browser.
@@ -51,8 +54,9 @@ notebooks: .venv/test.done
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[all]"
 	@touch $@
 
+# Compiling the bytecode of all 11,000 files would take pip half a minute; a quarter of them are imported, and compiled then.
 .venv/test.done: pyproject.toml .venv/python.done
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]"
+	$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -e ".[dev]"
 	@touch $@
 
 clean:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import signal
@@ -24,10 +25,47 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_I
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Look for no garbage while the tests are read: nearly all that is made then is needed."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Let every second worker read the files in reverse order: from the middle on, each finds what the other has compiled."""
+    report = yield
+    if isinstance(collector, pytest.Dir) and int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 2:
+        report.result.reverse()
+    return report
+
+
 def pytest_collection_modifyitems(items):
     """Begin with slow files that would come last: one worker would run them alone while the other has no work."""
     slow = ("tests/test_site.py", "tests/training/test_ranks.py", "tests/training/test_training.py")
+    if "PYTEST_XDIST_WORKER" in os.environ:  # all workers have one order
+        items.sort(key=lambda item: item.path.parts)
     items.sort(key=lambda item: not item.nodeid.startswith(slow))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def real_fsync() -> Iterator[Callable[[int], None]]:
+    """Do not wait for the disk, which thousands of files would do for milliseconds each. Returns the function that waits.
+
+    Processes that tests start wait as usual.
+    """
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        os.fstat(descriptor)  # raises what fsync raises for a closed file
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        yield real
 
 
 @pytest.fixture

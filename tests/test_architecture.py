@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import subprocess
 import sys
@@ -128,8 +129,15 @@ def rooms_imported(tree: ast.AST) -> set[str]:
     return rooms
 
 
+@functools.cache  # several tests read each file
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_trees():
+    yield
+    parsed.cache_clear()
 
 
 def relative(path: Path) -> str:

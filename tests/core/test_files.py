@@ -29,6 +29,11 @@ SETTINGS = {"name": "Grüße", "b": [1, 2.5, None, True], "a": {}}
 TENSORS = {"b.W": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.array([1e-300]), "none": np.zeros((0, 4), np.float32)}
 
 
+@pytest.fixture(autouse=True)
+def _on_disk(real_fsync, monkeypatch):
+    monkeypatch.setattr(os, "fsync", real_fsync)
+
+
 @pytest.fixture
 def content(tmp_path):
     """The bytes of a small file."""

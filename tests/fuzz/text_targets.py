@@ -234,6 +234,7 @@ def nothing_expensive() -> Iterator[None]:
         mock.patch.object(sweep_module.processes, "map_unordered", _refuse),
         mock.patch("pellucid.lab.run_all", _refuse),
         mock.patch("pellucid.runs.examination.search_labels", _refuse),
+        mock.patch("pellucid.runs.first_use.interruptible", _refuse),  # pellucid warm-up would train every preset for a step
         mock.patch("pellucid.cli.lab.run_all", _refuse),
         mock.patch.object(server, "bind", _refuse),
         mock.patch("pellucid.plots.save"),
