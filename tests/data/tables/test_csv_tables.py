@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import tempfile
 
@@ -11,6 +12,7 @@ import pytest
 from pellucid import Adam, Dense, MeanSquaredError, Model, ReLU, Rescale, Sequential
 from pellucid.data import read_csv
 from pellucid.data.tables.columns import Column, Standardization, fit_standardization
+from pellucid.data.tables.csv_file import CSVFile
 from pellucid.data.tables.reading import read_rows
 from pellucid.data.tables.robust_scaling import RobustScaling
 from pellucid.errors import ConfigError, DataError, DataWarning, FileError, PellucidError
@@ -347,3 +349,52 @@ def test_the_temporary_folder_stays_empty(write, tmp_path, monkeypatch):
     data = read_csv(write(SMALL), "price")
     assert data.x[0, 3] == 50.5
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def cells_of(path, **options):
+    """The rows of a file, without the meaning of their cells."""
+    blocks = list(CSVFile(path, **options).blocks())
+    return [list(row) for block in blocks for row in zip(*block.columns, strict=True)], [n for one in blocks for n in one.lines]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("y,a,b\n0,1,2\nu,1,5,\n", r":3: 4 fields, but the table has 3 columns$"),  # a decimal comma, and b is missing
+        ("y,a,b\n0,1,2,\n1,1,2\n", r":3: 3 fields, but the table has 3 columns, and the first row has 4, the last one empty$"),
+        ("y,a,b\n0,1,2,\n1,1,5,2\n", r":3: 4 fields, .* the last one empty$"),
+        ("y,a,b,\n0,1,2\n1,1,5,2\n", r":3: 4 fields, but the table has 4 columns, and the first row has 3$"),
+        ("y,a,b,\n0,1,2,\n1,1,5\n", r":3: 3 fields, but the table has 4 columns$"),
+    ],
+)
+def test_a_separator_at_the_end_is_that_of_all_rows_or_of_none(write, text, message):
+    with pytest.raises(DataError, match=message):
+        cells_of(write(text))
+
+
+def test_empty_rows_are_left_out_at_the_end_only(write):
+    assert cells_of(write("a,b\n1,2\n , \n\n3,4\n,\n \n,,\n")) == ([["1", "2"], ["", ""], ["3", "4"]], [2, 3, 5])
+    assert cells_of(write(",\n1,2\n,\n"), header=False) == ([["", ""], ["1", "2"]], [1, 2])
+    assert cells_of(write("  \n,,\na,b\n1,2\n")) == ([["1", "2"]], [4])
+    assert cells_of(write("a,b\n1,2,\n,,\n3,4,\n,,\n"))[0] == [["1", "2"], ["", ""], ["3", "4"]]
+    assert cells_of(write('  \na\n1\n2\n""\n'), expected=["a"]) == ([["1"], ["2"], [""]], [3, 4, 5])
+    with pytest.raises(DataError, match="is empty"):
+        CSVFile(write("  \n,,\n"))
+    stage = read_csv(write(SMALL), "price").input_stage()
+    with pytest.warns(DataWarning, match="values are missing"):
+        rows = read_rows(write("city,area,rooms\nGraz,1,2\n,,\nLinz,3,4\n", "o.csv"), stage, None, labelled=False)
+    assert len(rows) == 3
+
+
+def test_the_limit_on_cells_is_that_of_before_when_no_file_is_read(write):
+    before = csv.field_size_limit()
+    file = CSVFile(write("a,b\n1," + "x" * (1 << 18) + "\n" + "1,2\n" * 5000))
+    first, second = file.blocks(), file.blocks()
+    next(first)
+    next(second)
+    first.close()
+    assert csv.field_size_limit() > before, "the second goes on"
+    assert len(list(second)) == 2
+    with pytest.raises(DataError):
+        list(CSVFile(write("a,b\n1\n")).blocks())
+    assert csv.field_size_limit() == before

@@ -6,12 +6,14 @@ spreadsheets write it in much of Europe.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
 import math
 import os
 import re
+import threading
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +34,9 @@ _NAMED_SEPARATOR = re.compile(rf'"?sep=([{re.escape(_SEPARATORS)}])"?\s*', re.IG
 _MAX_CELL = 1 << 24  # characters of a cell; a missing quotation mark would make one of the rest of the file
 
 
+_limits: list[int] = []  # the limits on cells before each file that is being read
+_limit_lock = threading.Lock()
+
 Cells = Sequence[str] | Array  # the text of cells, or for a column of numbers in memory float64 with NaN where one is missing
 
 
@@ -47,7 +52,9 @@ class CSVFile:
     """A file of comma-separated values in UTF-8: the ``names`` of its columns, and its rows, which can be read repeatedly.
 
     Without a ``header`` the columns are called 1, 2, …. ``name`` replaces the path in messages. A first line such as ``sep=;``,
-    which names the separator for spreadsheets, is none of the table.
+    which names the separator for spreadsheets, is none of the table. Nor are empty lines, and rows of empty cells before the
+    header and after the last row; elsewhere such rows are missing values. If the first row ends in a separator that the header
+    does not have, or the header alone ends in one, it is not a cell; all rows then have the form of the first one.
 
     Raises FileError for a file that is not text, and DataError for an empty file, for repeated names and for malformed rows.
     Unless the file has the ``expected`` names, it also raises DataError for a single column and for names that are all numbers.
@@ -59,11 +66,9 @@ class CSVFile:
         self._file, self.path, self.header = path, os.fspath(path) if name is None else name, header
         self.separator, self._names_separator = self._detect_separator()
         self.names: tuple[str, ...] = ()
-        csv.field_size_limit(max(_MAX_CELL, csv.field_size_limit()))  # of the process; Python's own limit is 131,072
-        first = next(self._rows(), None)
-        if first is None:
+        cells = next((cells for _, cells in self._rows() if _has_content(cells)), None)
+        if cells is None:
             raise DataError(f"{self.path} is empty")
-        cells = first[1]
         self.names = tuple(cell.strip() for cell in cells) if header else tuple(str(i + 1) for i in range(len(cells)))
         as_expected = bool(expected) and set(expected) <= set(self.names)
         if len(self.names) < 2 and not as_expected:
@@ -87,38 +92,60 @@ class CSVFile:
         return self.separator == ";"
 
     def blocks(self) -> Iterator[RowBlock]:
-        """Yield the rows after the header in blocks. Empty lines, and rows of which all cells are empty, are left out."""
-        rows = self._rows()
-        if self.header:
-            next(rows)
+        """Yield the rows of the table in blocks."""
         width = len(self.names)
+        rows, form = self._rows_of_table(), None
         while chunk := list(itertools.islice(rows, BLOCK_ROWS)):
             for line, cells in chunk:
-                if len(cells) == width + 1 and not cells[-1].strip():
-                    cells.pop()  # a separator at the end of the line, which the header does not have
-                elif len(cells) == width - 1 and not self.names[-1]:
-                    cells.append("")  # the header alone has it
-                if len(cells) != width:
+                if form is None:
+                    form = self._extra_cells(cells)
+                if form == 1 and len(cells) == width + 1 and not cells[-1].strip():
+                    cells.pop()
+                elif form == -1 and len(cells) == width - 1:
+                    cells.append("")
+                elif form or len(cells) != width:
                     fields = f"{len(cells)} field{'s' * (len(cells) != 1)}"
-                    raise DataError(f"{self.path}:{line}: {fields}, but the table has {width} columns")
+                    first = f", and the first row has {width + form}{', the last one empty' * (form > 0)}" if form else ""
+                    raise DataError(f"{self.path}:{line}: {fields}, but the table has {width} columns{first}")
             yield RowBlock(list(zip(*(cells for _, cells in chunk), strict=True)), [line for line, _ in chunk])
 
+    def _extra_cells(self, first: list[str]) -> int:
+        """Return how many cells more than names the first row has: 1 for a separator at its end, -1 for one in the header."""
+        if len(first) == len(self.names) + 1 and not first[-1].strip():
+            return 1
+        return -1 if len(first) == len(self.names) - 1 and not self.names[-1] else 0
+
+    def _rows_of_table(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield (line, cells) of the rows after the header, without rows of empty cells at the end."""
+        rows = self._rows()
+        if self.header:
+            rows = itertools.islice(itertools.dropwhile(lambda row: not _has_content(row[1]), rows), 1, None)
+        empty: list[tuple[int, int]] = []  # the last rows, as lines and numbers of cells
+        for line, cells in rows:
+            if _has_content(cells) or len(self.names) == 1:  # a column alone may miss its last value
+                for before, count in empty:
+                    yield before, [""] * count
+                empty.clear()
+                yield line, cells
+            elif len(cells) > 1:  # a line of spaces is an empty line
+                empty.append((line, len(cells)))
+
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield (line, cells) of all rows that are not empty."""
-        with open_regular(self._file) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
+        """Yield (line, cells) of all lines that are not empty."""
+        with _long_cells(), open_regular(self._file) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
             before = 1 if self._names_separator else 0
             try:
                 if before:
                     text.readline()
                 reader, line = csv.reader(text, delimiter=self.separator, skipinitialspace=True), before + 1
                 for cells in reader:
-                    if any(map(str.strip, cells)) or (cells and len(self.names) == 1):  # a column alone may miss a value
+                    if cells:
                         yield line, cells
                     line = before + reader.line_num + 1
             except UnicodeDecodeError as error:
                 raise self._encoding_error(error) from None
             except csv.Error as error:
-                why = f"a cell has more than {_MAX_CELL:,} characters; is a quotation mark missing?"
+                why = f"a cell has more than {csv.field_size_limit():,} characters; is a quotation mark missing?"
                 raise DataError(
                     f"{self.path}:{line}: the row is malformed: {why if 'limit' in str(error) else error}"
                 ) from None
@@ -139,7 +166,7 @@ class CSVFile:
             """Return the fraction of the first rows that have as many cells as the first one, and this number of cells."""
             try:
                 reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
-                widths = [len(cells) for cells in itertools.islice(reader, 50) if any(map(str.strip, cells))]
+                widths = [len(cells) for cells in itertools.islice(reader, 50) if _has_content(cells)]
             except csv.Error:
                 return 0.0, 1
             if not widths or widths[0] < 2:
@@ -150,6 +177,29 @@ class CSVFile:
 
     def _encoding_error(self, error: UnicodeDecodeError) -> FileError:
         return FileError(f"{self.path}: not a text in UTF-8 ({error.reason}): save the table as CSV in UTF-8")
+
+
+def _has_content(cells: Sequence[str]) -> bool:
+    return any(map(str.strip, cells))
+
+
+@contextlib.contextmanager
+def _long_cells() -> Iterator[None]:
+    """Allow cells of _MAX_CELL characters while a file is read. The limit of the module csv is one of the whole process.
+
+    Several files may be read at once: the limit is what it was when the last one is closed.
+    """
+    with _limit_lock:
+        _limits.append(csv.field_size_limit())
+        csv.field_size_limit(max(_MAX_CELL, _limits[-1]))
+    try:
+        yield
+    finally:
+        with _limit_lock:
+            before = _limits[0]
+            _limits.pop()
+            if not _limits:
+                csv.field_size_limit(before)
 
 
 def is_missing(cell: str) -> bool:
