@@ -12,7 +12,7 @@ import pytest
 from pellucid import Adam, Dense, MeanSquaredError, Model, ReLU, Rescale, Sequential
 from pellucid.data import read_csv
 from pellucid.data.tables.columns import Column, Standardization, fit_standardization
-from pellucid.data.tables.csv_file import CSVFile
+from pellucid.data.tables.csv_file import CSVFile, check_names, positions_of
 from pellucid.data.tables.reading import read_rows
 from pellucid.data.tables.robust_scaling import RobustScaling
 from pellucid.errors import ConfigError, DataError, DataWarning, FileError, PellucidError
@@ -398,3 +398,16 @@ def test_the_limit_on_cells_is_that_of_before_when_no_file_is_read(write):
     with pytest.raises(DataError):
         list(CSVFile(write("a,b\n1\n")).blocks())
     assert csv.field_size_limit() == before
+
+
+def test_names_are_not_searched_one_by_one():
+    """With 20,000 columns that takes seconds."""
+
+    class Names(tuple):
+        count = index = __contains__ = None
+
+    names = Names(f"c{i}" for i in range(2000))
+    check_names("t.csv", names)
+    assert positions_of(names, ["c7", "c3"]) == {"c7": 7, "c3": 3}
+    with pytest.raises(DataError, match=r"^t\.csv: two columns have the name 'a'$"):
+        check_names("t.csv", Names("bbaac"))

@@ -20,7 +20,7 @@ from pellucid.data.series.times import DATE, NAMES, Times
 from pellucid.data.series.windows import SeriesRows, borders, checked_length
 from pellucid.data.tables.column_types import MAX_ONE_HOT, ColumnContent, choose_columns, scan_columns
 from pellucid.data.tables.columns import Column, Standardization
-from pellucid.data.tables.csv_file import CSVFile
+from pellucid.data.tables.csv_file import CSVFile, positions_of
 from pellucid.data.tables.encoding import RowEncoder, Table, texts_of
 from pellucid.data.tables.frame import Frame, is_frame
 from pellucid.errors import ConfigError, DataError, did_you_mean, warn_user
@@ -216,7 +216,7 @@ def _find_times(
 
 def _cells(table: Table, names: Sequence[str]) -> dict[str, list[str]]:
     """Return the cells of the columns with these names."""
-    positions = {name: table.names.index(name) for name in names}
+    positions = positions_of(table.names, names)
     cells = {name: list[str]() for name in names}
     for block in table.blocks():
         for name, position in positions.items():

@@ -16,7 +16,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.data.tables.columns import VALUE, Column
-from pellucid.data.tables.csv_file import Cells, is_missing, parse_numbers
+from pellucid.data.tables.csv_file import Cells, is_missing, parse_numbers, positions_of
 from pellucid.data.tables.dates import FORMS, PARTS, moment, parse_dates
 from pellucid.data.tables.encoding import Table, category_of, class_name, texts_of
 from pellucid.data.tables.number_formats import DECIMALS, described, parse_cell
@@ -185,7 +185,7 @@ def scan_columns(table: Table, targets: Sequence[str] = (), *, dates: bool = Tru
 
 
 def _scan(table: Table, contents: dict[str, ColumnContent]) -> int:
-    positions = {name: table.names.index(name) for name in contents}
+    positions = positions_of(table.names, contents)
     n = 0
     for block in table.blocks():
         for name, position in positions.items():

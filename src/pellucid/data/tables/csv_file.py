@@ -14,7 +14,8 @@ import math
 import os
 import re
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,9 +81,7 @@ class CSVFile:
                 f"{self.path}: the first line has numbers instead of names; for a file without names use header=False "
                 "(--no-header)"
             )
-        repeated = {name for name in self.names if name and self.names.count(name) > 1}
-        if repeated:
-            raise DataError(f"{self.path}: two columns have the name {sorted(repeated)[0]!r}")
+        check_names(self.path, [name for name in self.names if name])
 
     categorical: frozenset[str] = frozenset()  # columns whose numbers are categories, too
 
@@ -200,6 +199,19 @@ def _long_cells() -> Iterator[None]:
             _limits.pop()
             if not _limits:
                 csv.field_size_limit(before)
+
+
+def check_names(path: str, names: Iterable[str]) -> None:
+    """Raise DataError for two columns of the same name; ``path`` is what has them, for the message."""
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise DataError(f"{path}: two columns have the name {min(repeated)!r}")
+
+
+def positions_of(names: Sequence[str], wanted: Iterable[str]) -> dict[str, int]:
+    """Return the positions of the ``wanted`` names among those of a table, in the order in which they are wanted."""
+    positions = {name: i for i, name in enumerate(names)}
+    return {name: positions[name] for name in wanted}
 
 
 def is_missing(cell: str) -> bool:

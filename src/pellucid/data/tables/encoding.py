@@ -11,7 +11,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.data.tables.columns import VALUE, Column
-from pellucid.data.tables.csv_file import Cells, RowBlock, is_missing, parse_numbers
+from pellucid.data.tables.csv_file import Cells, RowBlock, is_missing, parse_numbers, positions_of
 from pellucid.data.tables.dates import PARTS, parse_dates
 from pellucid.data.tables.number_formats import DECIMALS, parse_cell
 from pellucid.errors import ConfigError, DataError, did_you_mean
@@ -66,14 +66,15 @@ class RowEncoder:
         self.unknown: dict[str, Counter[str]] = {}
         self.gaps: Counter[str] = Counter()
         needed = [column.name for column in (*columns, *targets)]
-        absent = [name for name in needed if name not in table.names]
+        present = set(table.names)
+        absent = [name for name in needed if name not in present]
         if absent:
             others = [name for name in table.names if name and name not in needed]
             hint = did_you_mean(absent[0], others)
             if not hint.startswith("did you mean"):
                 hint = f"its columns are {', '.join(map(repr, table.names[:10]))}{', …' * (len(table.names) > 10)}"
             raise ConfigError(f"{table.path} lacks the column{'s' * (len(absent) > 1)} {', '.join(map(repr, absent))}: {hint}")
-        self._positions = {name: table.names.index(name) for name in needed}
+        self._positions = positions_of(table.names, needed)
         self._codes = {column.name: _codes(column.categories) for column in columns if column.categories is not None}
         self._plain_codes = {
             column.name: _plain_codes(column.categories) for column in columns if column.categories is not None

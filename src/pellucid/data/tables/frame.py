@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.data.sparse import SparseMatrix
-from pellucid.data.tables.csv_file import BLOCK_ROWS, Cells, RowBlock
+from pellucid.data.tables.csv_file import BLOCK_ROWS, Cells, RowBlock, check_names as check_names
 from pellucid.errors import DataError
 
 
@@ -75,13 +75,6 @@ class ArrayTable:
     def blocks(self) -> Iterator[RowBlock]:
         """Yield the rows in blocks."""
         yield from _blocks(self, [self._x[:, i] for i in range(self._x.shape[1])], len(self._x))
-
-
-def check_names(path: str, names: Sequence[str]) -> None:
-    """Raise DataError for two columns of the same name; ``path`` is what has them, for the message."""
-    repeated = {name for name in names if names.count(name) > 1}
-    if repeated:
-        raise DataError(f"{path}: two columns have the name {sorted(repeated)[0]!r}")
 
 
 def _keys(frame: Any) -> list[Any]:
