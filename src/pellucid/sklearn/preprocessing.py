@@ -47,8 +47,10 @@ def balancing_weights(t: Array, w: Array | None) -> Array:
 def mean_and_deviation(x: Array, w: Array | None) -> tuple[Array, Array]:
     """Return mean and standard deviation of each column of x (n, k) with weights w (n), in float64; 1 for constant columns."""
     unit = unit_of(x)
-    mean = np.average(x / unit, axis=0, weights=w) * unit
-    deviation = np.sqrt(np.average(((x - mean) / unit) ** 2, axis=0, weights=w)) * unit
+    x = x / unit
+    mean = np.average(x, axis=0, weights=w)
+    deviation = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=w)) * unit
+    mean = mean * unit
     return mean, np.where(deviation > ROUNDING * np.abs(mean), deviation, 1.0)
 
 

@@ -7,11 +7,12 @@ import pytest
 
 from pellucid import Adam, Dense, Exp, LogSquaredError, Rescale, Sequential
 from pellucid.data import read_csv
-from pellucid.data.tables.target_scale import skewness, suits_logarithms
+from pellucid.data.tables.target_scale import skewness, suits_logarithms, unit_of
 from pellucid.errors import ConfigError, DataError
 from pellucid.runs.recipe import Recipe
 from pellucid.runs.task import Task
 from pellucid.sklearn import NetworkRegressor
+from pellucid.sklearn.preprocessing import mean_and_deviation
 from pellucid.training import FitOptions
 
 RANDOM = np.random.default_rng(0)
@@ -24,6 +25,21 @@ def test_the_skewness_is_that_of_the_distribution():
     assert skewness(np.full(9, 0.1 + 0.2)) == 0
     y, w = RANDOM.gamma(2, size=50), RANDOM.integers(1, 4, 50)
     assert skewness(y, w) == pytest.approx(skewness(np.repeat(y, w)), rel=1e-12)
+
+
+def test_each_column_has_a_unit_of_its_own():
+    y = np.array([[3e200, 1.5, 0, 6e-200, 5e-324, np.inf], [-5e200, -2, 0, 1e-201, 0, np.nan], [1, 3, 0, 0, 0, 4e100]])
+    units = unit_of(y)
+    assert units.tolist() == [2.0**667, 1, 1, 2.0**-662, 5e-324, 2.0**334]
+    assert all(unit_of(column) == unit for column, unit in zip(y.T, units, strict=True))
+    assert unit_of(np.array([np.nan, np.inf])) == unit_of(np.empty(0)) == unit_of(np.array([-7])) == 1
+    assert unit_of(np.ones((4, 2), np.float32)).dtype == np.float32
+    mixed = np.stack([1e200 * RANDOM.normal(size=4000), 1000 * RANDOM.normal(size=4000) + 5], axis=1)
+    mean, deviation = mean_and_deviation(mixed, None)
+    np.testing.assert_array_equal(deviation[1], mixed[:, 1].std())
+    np.testing.assert_allclose(deviation[0], (mixed[:, 0] / 1e200).std() * 1e200)
+    np.testing.assert_allclose(mean[1], mixed[:, 1].mean())
+    np.testing.assert_allclose(mean_and_deviation(np.array([[1.7e308], [-1.7e308]]), None), [[0], [1.7e308]])
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from pellucid.core.memory import Array
@@ -11,15 +9,18 @@ from pellucid.core.memory import Array
 SKEWNESS = 1.5  # at least, of a target that is learned in logarithms; a normal distribution has 0, an exponential one 2
 SHARE = 1 / 3  # of it is the largest skewness that its logarithms may have
 MIN_VALUES = 20  # of fewer, the skewness says little
-
-
 _LARGE = 1e100  # the cube of a larger number may not be finite, and that of a small one may be 0
 
 
-def unit_of(y: Array) -> float:
-    """Return 1, or for numbers beyond 10¹⁰⁰ or within 10⁻¹⁰⁰ a power of two: divided by it, they can be squared and cubed."""
-    largest = float(np.abs(y).max(initial=0.0))
-    return 1.0 if largest == 0 or 1 / _LARGE < largest < _LARGE else 2.0 ** math.floor(math.log2(largest))
+def unit_of(y: Array) -> Array:
+    """Return for each column of y (n, …) 1, or a power of two: divided by it, numbers can be squared and cubed.
+
+    It is 1 unless the largest finite number is beyond 10¹⁰⁰ or within 10⁻¹⁰⁰. The unit of a vector is one number.
+    """
+    largest = np.abs(y).max(axis=0, initial=0, where=np.isfinite(y)).astype(np.float64)
+    _, exponent = np.frexp(largest)
+    units = np.where((largest == 0) | ((1 / _LARGE < largest) & (largest < _LARGE)), 1.0, np.ldexp(1.0, exponent - 1))
+    return units.astype(y.dtype if y.dtype.kind == "f" else np.float64)
 
 
 def skewness(y: Array, weights: Array | None = None) -> float:
