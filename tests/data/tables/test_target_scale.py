@@ -36,7 +36,7 @@ def test_each_column_has_a_unit_of_its_own():
     assert unit_of(np.ones((4, 2), np.float32)).dtype == np.float32
     mixed = np.stack([1e200 * RANDOM.normal(size=4000), 1000 * RANDOM.normal(size=4000) + 5], axis=1)
     mean, deviation = mean_and_deviation(mixed, None)
-    np.testing.assert_array_equal(deviation[1], mixed[:, 1].std())
+    np.testing.assert_allclose(deviation[1], mixed[:, 1].std())
     np.testing.assert_allclose(deviation[0], (mixed[:, 0] / 1e200).std() * 1e200)
     np.testing.assert_allclose(mean[1], mixed[:, 1].mean())
     np.testing.assert_allclose(mean_and_deviation(np.array([[1.7e308], [-1.7e308]]), None), [[0], [1.7e308]])
