@@ -82,8 +82,8 @@ def small_svg(figure: Any, name: str, digest: str) -> str:
     text = re.sub(r' transform="rotate\(-0 [^"]*"', "", text)
     text = re.sub(r'<g id="(?!cell-)[^"]*"', "<g", text)
     # coordinates in points: hundredths for marks, which are defined once and small, and tenths elsewhere
-    text = re.sub(r'<path id="[^"]*" d="[^"]*"', lambda match: shorter(match[0], 2), text)
-    text = re.sub(r'(?<= )(?:d|x|y)="[^"]*"', lambda match: shorter(match[0], 1 if "id=" not in match[0] else 2), text)
+    coordinates = r'(<path id="[^"]*" )?(?<= )(?:d|x|y)="[^"]*"'
+    text = re.sub(coordinates, lambda match: shorter(match[0], 1 if match[1] is None else 2), text)
     text = re.sub(r"\s*\n\s*", "\n", adaptive(text))
     start = text.index(">") + 1
     root = with_svg_label(text[:start], alt(figure)).replace("<svg ", f'<svg font-family="{FONTS}" ', 1)
