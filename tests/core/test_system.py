@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import sys
 import types
 
 import pytest
 
 from pellucid.core import files, locks, system
-from pellucid.core.files import write_text
+from pellucid.core.files import write_text, write_together
 from pellucid.core.locks import exclusive_lock, holder
 from pellucid.core.system import flush_to_disk, is_unicode, portable_name, replace_file
 from pellucid.errors import FileError, LockedError
@@ -38,7 +39,8 @@ def refused(message):
 
 @pytest.fixture
 def windows(monkeypatch):
-    """Files as on Windows: bytes are locked by msvcrt, folders cannot be opened, open files are neither removed nor replaced.
+    """Files as on Windows: bytes are locked by msvcrt, folders cannot be opened, neither removed nor replaced are open files and
+    those that are read-only.
 
     Yields the files that the library has opened.
     """
@@ -50,7 +52,8 @@ def windows(monkeypatch):
         return opened[-1]
 
     def in_use(path):
-        return any(not one.closed and os.fstat(one.fileno()).st_ino == os.stat(path).st_ino for one in opened)
+        read_only = not os.stat(path).st_mode & stat.S_IWRITE
+        return read_only or any(not one.closed and os.fstat(one.fileno()).st_ino == os.stat(path).st_ino for one in opened)
 
     def unlinked(path):
         if in_use(path):
@@ -75,7 +78,7 @@ def windows(monkeypatch):
         raise refused("Permission denied")
 
     monkeypatch.setitem(sys.modules, "msvcrt", types.SimpleNamespace(LK_NBLCK=2, locking=locking))
-    for module in (locks, system):
+    for module in (locks, system, files):
         monkeypatch.setattr(module, "IS_WINDOWS", True)
     monkeypatch.setattr(system, "fcntl", None)
     monkeypatch.setattr(os, "unlink", unlinked)
@@ -136,6 +139,18 @@ def test_a_file_that_windows_has_open_is_replaced_when_its_reader_is_done(tmp_pa
     assert path.read_text() == "new"
     assert [one.name for one in tmp_path.iterdir()] == ["history.csv"]
     windows[-1].close()
+
+
+def test_a_read_only_file_of_windows_is_refused_at_once(tmp_path, windows, monkeypatch):
+    path = tmp_path / "model"
+    write_text(path, "old")
+    path.chmod(0o444)
+    monkeypatch.setattr(system.time, "sleep", None)
+    for write in (lambda: write_text(path, "new"), lambda: write_together({tmp_path / "a": b"", path: b"new"})):
+        with pytest.raises(FileError, match=r"model: cannot be written: the file is read-only: allow writing, or choose another"):
+            write()
+    assert path.read_text() == "old"
+    assert [one.name for one in tmp_path.iterdir()] == ["model"]
 
 
 def test_elsewhere_a_refused_name_is_an_error_at_once(tmp_path, monkeypatch):

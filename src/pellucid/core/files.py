@@ -25,7 +25,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.core.system import flush_to_disk, replace_file
+from pellucid.core.system import IS_WINDOWS, flush_to_disk, replace_file
 from pellucid.core.version import __version__
 from pellucid.errors import FileError, VersionError
 
@@ -92,7 +92,8 @@ def open_atomic(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[
 def _target(path: str | os.PathLike[str]) -> tuple[Path, int | None]:
     """Return the file that ``path``, which may be a link, names, and the permissions of that file, None if there is none yet.
 
-    Raises FileError for anything but a regular file: renaming would replace a device such as /dev/null, if root does it.
+    Raises FileError for anything but a regular file: renaming would replace a device such as /dev/null, if root does it. On
+    Windows, which neither replaces a read-only file nor deletes one, it is raised for such a file too.
     """
     given = Path(path)
     if not given.name:  # of "", "." and "/"
@@ -107,6 +108,8 @@ def _target(path: str | os.PathLike[str]) -> tuple[Path, int | None]:
     if mode is not None and not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket"
         raise FileError(f"{given}: cannot be written: expected the name of a file, got {kind}")
+    if IS_WINDOWS and mode is not None and not mode & stat.S_IWRITE:
+        raise FileError(f"{given}: cannot be written: the file is read-only: allow writing, or choose another name")
     return target, None if mode is None else stat.S_IMODE(mode) & 0o777
 
 
