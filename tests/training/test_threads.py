@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -210,5 +211,12 @@ def test_a_blas_that_threadpoolctl_does_not_know_is_named_as_numpy_was_built_wit
     assert blas.describe() == "accelerate (its threads cannot be limited)"
     with blas.limited(1):
         assert blas.describe() == "accelerate (its threads cannot be limited)"
+    openblas = {"filepath": "/scipy/.dylibs/libopenblas.dylib", "internal_api": "openblas", "version": "0.3.28"}
+    of_scipy = [SimpleNamespace(**openblas, get_num_threads=lambda: 1)]
+    monkeypatch.setattr(blas, "_libraries", lambda: of_scipy)
+    assert blas.describe() == "accelerate (its threads cannot be limited)", "SciPy has one of its own"
+    built["Build Dependencies"]["blas"]["name"] = "cblas"
+    assert blas.describe() == "openblas 0.3.28", "of the system, for NumPy too"
+    monkeypatch.setattr(blas, "_libraries", list)
     monkeypatch.setattr(np, "show_config", lambda mode: {})
     assert blas.describe() == "unknown (its threads cannot be limited)"

@@ -27,16 +27,19 @@ def _libraries_of(modules: int) -> list[Any]:
 def describe() -> str:
     """Return the name and version of NumPy's BLAS and the kernels it chose, for records: ``openblas 0.3.31 SkylakeX``.
 
-    Other packages, such as SciPy, may have loaded a BLAS of their own. They are left out where NumPy's comes with NumPy. A BLAS
-    that threadpoolctl does not know, such as Accelerate on macOS, is named as NumPy was built with it; :class:`limited` has no
-    effect on it.
+    Other packages, such as SciPy, may have loaded a BLAS of their own. They are left out where NumPy's comes with NumPy, or with
+    macOS: threadpoolctl does not know Accelerate. It is named as NumPy was built with it, and so is NumPy's BLAS where none is
+    known; :class:`limited` has no effect on it.
     """
     own = [lib for lib in _libraries() if "numpy" in lib.filepath]
+    built = _built_with()
+    if not own and "accelerate" in built.lower():
+        return built
     known = ", ".join(
         " ".join(str(part) for part in (lib.internal_api, lib.version, getattr(lib, "architecture", None)) if part)
         for lib in own or _libraries()
     )
-    return known or _built_with()
+    return known or built
 
 
 def _built_with() -> str:
