@@ -42,8 +42,10 @@ def test_grey_values_of_32_bits(tmp_path):
     """
     Image.fromarray(GRADIENT.astype(np.int32)).save(tmp_path / "integers.tif")
     Image.fromarray(GRADIENT.astype(np.float32)).save(tmp_path / "fractions.tif")
-    for name in ("integers.tif", "fractions.tif"):
-        with pytest.raises(FileError, match="numbers of an unknown range"):
+    signed = (GRADIENT - 128).astype(np.int16).view(np.uint16)
+    Image.fromarray(signed).save(tmp_path / "signed.tif", tiffinfo={339: 2})  # the format of a sample
+    for name, kind in [("integers.tif", "integers"), ("signed.tif", "with a sign"), ("fractions.tif", "floating-point")]:
+        with pytest.raises(FileError, match=rf"{kind}.* of an unknown range: save it with 8 or 16 bits"):
             read_image(tmp_path / name, (28, 28, 1))
 
 

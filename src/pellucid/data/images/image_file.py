@@ -117,7 +117,8 @@ def _opaque(image: Image.Image, mode: str, of_file: str | None) -> Image.Image:
     from PIL import Image
 
     if image.mode == "F" or (image.mode == "I" and of_file == "TIFF"):
-        raise ValueError(f"its pixels are {'floating-point' if image.mode == 'F' else '32-bit'} numbers of an unknown range")
+        kind = "floating-point numbers" if image.mode == "F" else "integers with a sign or of 32 bits"
+        raise ValueError(f"its pixels are {kind} of an unknown range: save it with 8 or 16 bits, without a sign")
     if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion would clip them at 255
         values, transparent = np.asarray(image), image.info.get("transparency")
         image = Image.fromarray((np.clip(values, 0, 65535) >> 8).astype(np.uint8))
