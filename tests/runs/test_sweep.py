@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -115,6 +116,15 @@ def test_a_sweep_from_the_command_line(mnist_folder, no_figures):
     text, _ = sweep(*three, "--epochs", 1, "--limit", 50, "--jobs", 1, "--out", "three")
     assert text.splitlines()[-1] == "the runs and results.csv are in three"
     assert not Path("three/sweep.png").exists()
+
+
+@pytest.mark.parametrize("values", [("a/b", "a:b"), ("a", "a")])
+def test_two_cells_do_not_share_a_folder(tmp_path, values):
+    first, second = values
+    folder = folder_name({"model": first, "seed": 0})
+    message = f"have the same folder, {folder}: model={first}, seed=0 and model={second}, seed=0; give"
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        Sweep(BASE, Grid({"model": values}), tmp_path)
 
 
 def test_refused_sweeps(mnist_folder):

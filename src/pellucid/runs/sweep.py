@@ -131,6 +131,19 @@ def folder_name(cell: Mapping[str, Any]) -> str:
     return portable_name(",".join(f"{name}={value}" for name, value in cell.items()))
 
 
+def _check_folder_names(cells: Iterable[Cell]) -> None:
+    """Raise ConfigError for two cells with the same folder, such as those of ``model=a/b`` and ``model=a:b``."""
+    cells_by_name: dict[str, Cell] = {}
+    for cell in cells:
+        other = cells_by_name.setdefault(folder_name(cell), cell)
+        if other is not cell:
+            one, two = (", ".join(f"{name}={value}" for name, value in each.items()) for each in (other, cell))
+            raise ConfigError(
+                f"two cells of the grid would have the same folder, {folder_name(cell)}: {one} and {two}; give each value once, "
+                "and sweep over values that differ only in characters such as / and : in folders of their own (--out)"
+            )
+
+
 @dataclass(frozen=True)
 class Summary:
     """The results of one combination of values over its seeds.
@@ -199,9 +212,8 @@ class Sweep:
         data = base.data if checked_name(base.data, base.reading) in SOURCES else os.path.abspath(base.data)
         self.base, self.grid, self.out = dataclasses.replace(base, data=data, data_dir=data_dir), grid, out.resolve()
         self.cells = grid.cells()
+        _check_folder_names(self.cells)
         self.plans = {folder_name(cell): RunPlan.of(dataclasses.replace(self.base, **cell)) for cell in self.cells}
-        if len(self.plans) < len(self.cells):
-            raise ConfigError("two cells of the grid have the same name: give each value once")
         self.outstanding()  # raises ConfigError for a cell that was trained with other settings
         try:
             holds_files = os.path.exists(self.out) and any(one.name != LOCK for one in self.out.iterdir())
