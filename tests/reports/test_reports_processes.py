@@ -68,10 +68,10 @@ def test_models_that_train_in_several_threads():
     assert all(np.array_equal(one, other) for one, other in zip(alone, together, strict=True))
 
 
-def _work(model: Model, queue) -> None:
+def _work(model: Model, sender) -> None:
     outputs = model.predict(MANY)
     model.fit(X, LABELS)
-    queue.put((outputs, model.parameters.copy()))
+    sender.send((outputs, model.parameters.copy()))
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="the system cannot fork")
@@ -83,12 +83,14 @@ def test_a_forked_process_uses_the_threads(capfd):
     model = classifier()
     expected = model.predict(MANY)  # starts the threads of the compiled kernels
     context = multiprocessing.get_context("fork")
-    queue = context.SimpleQueue()
-    child = context.Process(target=_work, args=(model, queue), daemon=True)
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_work, args=(model, sender), daemon=True)
     child.start()
+    sender.close()  # so that the end of the child, if it fails, is the end of the pipe
+    assert receiver.poll(60), "the child hangs"
+    outputs, parameters = receiver.recv()  # before the end of the child is waited for: it may not end with a full pipe
     child.join(60)
-    assert child.exitcode == 0, "the child hangs, or has failed"
-    outputs, parameters = queue.get()
+    assert child.exitcode == 0
     assert np.array_equal(outputs, expected)
     model.fit(X, LABELS)
     assert np.array_equal(parameters, model.parameters)
