@@ -99,6 +99,9 @@ def test_a_progress_bar_leaves_nothing_on_the_screen():
     assert pictures.screen(written) == "first\nepoch 1\n\x1b[1mend\x1b[0m"
     with pytest.raises(ValueError, match="mean"):
         pictures.screen("\x1b[2J")
+    for over in ("bar 10\rbar 2", "bar\nend\r\x1b[Aabc"):
+        with pytest.raises(ValueError, match="over 'bar"):
+            pictures.screen(over)
     path = pictures.smooth([(0, 0), (100, 0), (200, 100)])
     assert path[0] == (0, 0)
     assert path[6] == (100, 0)

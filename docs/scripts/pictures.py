@@ -60,20 +60,27 @@ def terminal_output(command: str) -> str:
 
 
 def screen(written: str) -> str:
-    """Return the lines that remain of what was written to a terminal: a progress bar overwrites its line, and removes it."""
-    lines, row = [""], 0
+    """Return the lines that remain of what was written to a terminal: a progress bar erases its line before it writes again.
+
+    Raises ValueError for what is not understood: other movements of the cursor, and text over a line that is not erased.
+    """
+    lines, row, returned = [""], 0, False  # whether the cursor is at the beginning of its line
     for part in re.split(r"(\r\n|\r|\n|\x1b\[\d*[A-LN-Zl]|\x1b\[\?\d+[hl])", written):
         if part in ("\r\n", "\n"):
-            row += 1
+            row, returned = row + 1, True
             lines += [""] * (row == len(lines))
         elif moved := re.fullmatch(r"\x1b\[(\d*)A", part):
             row -= int(moved[1] or 1)
-        elif part == "\x1b[2K" or part == "\r":
-            lines[row] = "" if part != "\r" else lines[row]
-        elif not part.startswith("\x1b[") or part.endswith("m"):
-            lines[row] += part
-        elif not part.startswith("\x1b[?"):
+        elif part == "\r":
+            returned = True
+        elif part == "\x1b[2K":
+            lines[row] = ""
+        elif re.match(r"\x1b\[(?!\?|[\d;]*m)", part):
             raise ValueError(f"what does {part!r} mean?")
+        elif part and not part.startswith("\x1b[?"):  # text, with its colours
+            if returned and lines[row]:
+                raise ValueError(f"{part!r} is written over {lines[row]!r}")
+            lines[row], returned = lines[row] + part, False
     return "\n".join(lines).rstrip()
 
 
