@@ -8,28 +8,36 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "public-reports.md"
-SOURCE = re.compile(r"Source: ([\w.-]+/[\w.-]+#\d+)\. Right: (.+)", re.DOTALL)
+SOURCE = re.compile(r"(.+)\n\nSource: ([\w.-]+/[\w.-]+#\d+)\. Right: (.+)", re.DOTALL)
+ROW = re.compile(r"^\| \[([\w.-]+/[\w.-]+#\d+)\]\([^)]+\) \| (.+) \| (.+) \|$", re.MULTILINE)
+FAILED = " (failed at first)"
 
 
-def sources() -> list[str]:
-    """The threads that the docstrings of the tests name."""
+def plain(text: str) -> str:
+    """A text without line breaks and the marks of code, and with a capital letter at its beginning."""
+    text = " ".join(text.replace("`", "").split())
+    return text[:1].upper() + text[1:]
+
+
+def reports() -> list[tuple[str, str, str]]:
+    """The threads that the docstrings of the tests name, what happened there, and what is right."""
     found = []
     for file in sorted(HERE.glob("test_reports_*.py")):
         if file == Path(__file__):
             continue
         for node in ast.parse(file.read_text("utf-8")).body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                match = SOURCE.search(ast.get_docstring(node) or "")
+                match = SOURCE.fullmatch(ast.get_docstring(node) or "")
                 assert match, f"{file.name}: {node.name} says no source, or not what is right"
-                found.append(match[1])
+                found.append((match[2], plain(match[1]), plain(match[3])))
     return found
 
 
-def test_the_page_lists_every_report_once():
-    listed = re.findall(r"^\| \[([\w.-]+/[\w.-]+#\d+)\]\(", PAGE.read_text("utf-8"), re.MULTILINE)
-    assert len(listed) == len(set(listed))
-    assert set(listed) == set(sources())
-    assert len(listed) >= 30
+def test_the_page_lists_every_report_once_with_the_words_of_its_test():
+    rows = ROW.findall(PAGE.read_text("utf-8").replace("\\|", "|"))
+    listed = [(name, plain(there), plain(here.removesuffix(FAILED))) for name, there, here in rows]
+    assert len(listed) == len({name for name, _, _ in listed}) >= 30
+    assert set(listed) == set(reports())
 
 
 def test_the_links_of_the_page_are_those_of_the_threads():
