@@ -63,7 +63,7 @@ class _Members(DAG, ABC):
             if dx is None:  # no layer before this one has trained parameters
                 return None
             dy = dx
-        return _in_rows(dy, first, n)
+        return _in_rows(dy, first, n) if ctx.needs_dx else None
 
     def _in_groups(self, name: str, rows: Array, first: int, ctx: Context) -> Array:
         """Return rows (n, …) in groups (m, count, …), from the place ``first`` of the first group on; the other places are 0.
