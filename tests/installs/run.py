@@ -46,6 +46,7 @@ y = np.arange(60) % 3
 network = Sequential(Conv2D(4, 3), ReLU(), Flatten(), Dense(3), Softmax())
 model = network.compile(input_shape=(8, 8, 1), loss=CrossEntropy(), optimizer=Adam(), metrics=[Accuracy()])
 """
+UV = ""  # the command uv, if it installs the packages instead of pip
 GRID = ("--target", "answer", "--grid", "lr=0.01,0.1", "--epochs", "1")
 MPI = """
 import importlib.util, os, subprocess, sys
@@ -237,7 +238,7 @@ class Environment:
 
     def check_command(self) -> None:
         """The command starts, trains and predicts."""
-        self.attempt("pip check", [self.python, "-m", "pip", "check"])
+        self.attempt("pip check", check_of(self.python))
         help_ = self.attempt("pellucid --help", [self.command, "--help"], [self.command, "train", "--help"])
         self.tally.note(f"{self.name}: the help lists the commands", "" if "warm-up" in help_ else help_)
         self.train_and_predict("a table", [self.command], "runs/core")
@@ -290,7 +291,7 @@ class Environment:
             self.attempt("nothing can be written", [*bounded, self.python, "-c", NOT_WRITABLE], HOME=str(home))
             limited = [*bounded, self.command]
             self.train_and_predict("read-only installation and home", limited, "runs/read-only", HOME=str(home))
-            test = subprocess.run([*USER, self.python, "-c", "pass"], check=False, capture_output=True)
+            test = subprocess.run([*USER, self.command, "--version"], check=False, capture_output=True)
             if os.geteuid() == 0 and test.returncode == 0:
                 (self.work / "runs").chmod(0o777)
                 self.train_and_predict("a user without a name or a home", [*USER, self.command], "runs/nobody", HOME=None)
@@ -301,6 +302,12 @@ class Environment:
                 os.chmod(folder, 0o755)
 
 
+def packages(folder: Path) -> tuple[Path, Path]:
+    """Return the wheel and the sdist in a folder."""
+    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    return wheel, sdist
+
+
 def build(folder: Path, tools: Path, tally: Tally) -> tuple[Path, Path]:
     """Build and examine the wheel and the sdist; the wheel is built from the sdist, as the packages of releases are."""
     run([sys.executable, "-m", "venv", tools], folder)
@@ -308,7 +315,7 @@ def build(folder: Path, tools: Path, tally: Tally) -> tuple[Path, Path]:
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     run([*pip, "build", "twine", "check-wheel-contents"], folder)
     run([python, "-m", "build", "--outdir", folder / "dist", ROOT], folder)
-    (wheel,), (sdist,) = (folder / "dist").glob("*.whl"), (folder / "dist").glob("*.tar.gz")
+    wheel, sdist = packages(folder / "dist")
     for what, command in (
         ("twine check --strict", ["twine", "check", "--strict", wheel, sdist]),
         ("check-wheel-contents", ["check_wheel_contents", wheel]),
@@ -329,10 +336,16 @@ def environment(name: str, package: Path, extra: str, base: Path, interpreter: s
     made.work.mkdir(parents=True)
     (made.work / "runs").mkdir()
     write_data(made.work)
-    run([interpreter, "-m", "venv", made.folder], base)
+    run([interpreter, "-m", "venv", *(["--without-pip"] if UV else []), made.folder], base)
     pip = [made.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    run([*pip, f"{package}{f'[{extra}]' if extra else ''}"], base)
+    install = [UV, "pip", "install", "--quiet", "--python", made.python] if UV else pip
+    run([*install, f"{package}{f'[{extra}]' if extra else ''}"], base)
     return made
+
+
+def check_of(python: Path) -> list[str | Path]:
+    """Return the command that checks whether the installed packages fit each other."""
+    return [UV, "pip", "check", "--quiet", "--python", python] if UV else [python, "-m", "pip", "check"]
 
 
 def licences(python: Path) -> dict[str, str]:
@@ -353,13 +366,16 @@ def main() -> int:
     names = ["core", *extras(), "core-sdist", "all-sdist"]
     parser.add_argument("--python", default=sys.executable, help="the interpreter of the environments (default: this one)")
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=f"of {', '.join(names)}")
+    parser.add_argument("--dist", type=Path, help="a folder with a wheel and an sdist that were built before")
+    parser.add_argument("--uv", help="the command uv, which installs faster than pip")
     parser.add_argument("--keep", type=Path, help="an empty folder for the environments, which is not deleted")
     options = parser.parse_args()
-    tally = Tally()
+    global UV
+    UV, tally = options.uv or "", Tally()
     with tempfile.TemporaryDirectory(prefix="pellucid-installs-") as temporary:
         folder = options.keep or Path(temporary)
         folder.chmod(0o755)  # other users run what is installed in it
-        wheel, sdist = build(folder, folder / "tools", tally)
+        wheel, sdist = packages(options.dist.resolve()) if options.dist else build(folder, folder / "tools", tally)
         base = folder / ENVIRONMENTS_OF
         base.mkdir()
         for name in options.only:
