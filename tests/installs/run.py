@@ -355,7 +355,7 @@ def licences(python: Path) -> dict[str, str]:
         "def of(d):\n"
         "    known = [c.split(' :: ')[-1] for c in d.get_all('Classifier') or [] if c.startswith('License ::')]\n"
         "    return d.get('License-Expression') or '; '.join(known) or (d.get('License') or 'unknown').splitlines()[0][:60]\n"
-        "print(json.dumps({d['Name'].lower(): of(d.metadata) for d in m.distributions()}))"
+        "print(json.dumps({d.metadata['Name'].lower(): of(d.metadata) for d in m.distributions()}))"
     )
     return dict(sorted(json.loads(run([python, "-c", program], python.parent)).items()))
 

@@ -14,6 +14,7 @@ from pellucid.core.files import read_json, write_text
 from pellucid.core.json_text import json_text
 from pellucid.explain import partial_dependence, permutation_importance
 from pellucid.lab.experiment import Size, Trial
+from pellucid.training import blas
 from tests.installs.bounds import ROOT, lower_bounds, requirements_by_extra, same
 from tests.installs.run import USES, extras
 
@@ -80,3 +81,15 @@ def test_a_name_that_is_no_utf_8_is_stored_and_read_again(tmp_path):
     write_text(tmp_path / "config.json", json_text({"data": name, "größe": 1}))
     assert r"caf\udce9.csv" in (tmp_path / "config.json").read_text(encoding="utf-8")
     assert read_json(tmp_path / "config.json") == {"data": name, "größe": 1}
+
+
+def test_training_goes_on_where_the_paths_of_libraries_cannot_be_encoded(monkeypatch):
+    def fails(self):
+        raise UnicodeEncodeError("ascii", "é", 0, 1, "ordinal not in range(128)")
+
+    monkeypatch.setattr("threadpoolctl.ThreadpoolController.__init__", fails)
+    blas._libraries_of.cache_clear()
+    assert blas.describe() == ""
+    with blas.limited(1):
+        pass
+    blas._libraries_of.cache_clear()
