@@ -271,7 +271,7 @@ class Environment:
         self.train_and_predict("python -OO", [self.python, "-OO", "-m", "pellucid"], "runs/OO")
         self.train_and_predict("LC_ALL=C", [self.command], "runs/C", LC_ALL="C", LANG=None, LC_CTYPE=None)
         ascii_ = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
-        try:  # Python 3.12 imports no compiled module from a folder whose name it cannot decode
+        try:  # Python 3.12 and later import no compiled module from a folder whose name they cannot decode
             run([self.python, "-c", "import numpy"], self.work, **ascii_)
         except RuntimeError:
             print(f"  left out: {self.name}: ASCII only, where NumPy itself cannot be imported")
