@@ -4,8 +4,8 @@ They raise AssertionError with the reason. The most important one is the gradien
 computes is compared with central differences, (C(x + h) − C(x − h)) / 2h, in float64. It finds errors that training would show
 only as slow learning.
 
-In float64 the reference kernels compute: models have float32, and compiled kernels of float64 would first have to be compiled, for
-some seconds. The compiled kernels are compared with them in float32.
+In float64 the reference kernels compute: models have float32, and kernels of float64 would first have to be compiled, for some
+seconds. The compiled kernels are compared with them in float32.
 """
 
 from __future__ import annotations
