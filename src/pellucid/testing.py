@@ -3,6 +3,9 @@
 They raise AssertionError with the reason. The most important one is the gradient check: the derivative that a backward pass
 computes is compared with central differences, (C(x + h) − C(x − h)) / 2h, in float64. It finds errors that training would show
 only as slow learning.
+
+In float64 the reference kernels compute: models have float32, and kernels of float64 would first have to be compiled, for some
+seconds. The compiled kernels are compared with them in float32.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ from pellucid.training.recording import RecordedExecution
 from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep
 
+BOUNDS = ((np.float64, 1e-12), (np.float32, 1e-5))  # on relative differences of results that should be the same
 DIFFERENCE = 1e-5  # h of the central differences: truncation and rounding errors are then both near 1e-10
 
 
@@ -121,10 +125,11 @@ def run_layer(
     x and dy are dictionaries by name for a network with several inputs or outputs. ``theta`` is the vector of the parameters,
     and ``state`` are the running statistics before the pass, such as those of another :class:`Pass`. By default the
     initializers compute both. With several ``shards`` the batch is spread over this number of threads, as over the ranks of a
-    distributed training: ``ctx.all_sum`` sums over them, and their gradients are added.
+    distributed training: ``ctx.all_sum`` sums over them, and their gradients are added. ``kernels`` are by default the
+    reference kernels in float64, and those that models use in float32.
     """
-    kernels = kernels or kernel_sets.load()
     n, dtype = _samples(x), next(iter(_parts(x).values())).dtype
+    kernels = kernels or _kernels_for(dtype)
     params, running = layouts(layer, _each(lambda one: one.shape[1:], x))
     theta = initial_values(params, seed, dtype) if theta is None else theta
     statistics = initial_values(running, seed, dtype)
@@ -197,7 +202,7 @@ def check_layer(
     - the gradients of the input and of every slot agree with central differences within ``atol``, in float64: in training,
       in prediction if the layer computes another function then, and for the slots even if dX is not requested;
     - a batch spread over shards, some of them empty, has the results of the whole batch, including running statistics;
-    - the reference and the compiled kernels agree, in training and in prediction;
+    - the reference and the compiled kernels agree in float32, in training and in prediction;
     - steps that are recorded and replayed have the bits of steps that are interpreted, on other data;
     - a network with a ReLU before and after the layer, or a network with several inputs or outputs alone, has the same results
       fused and unfused, and in prediction in the folded form, also with a batch normalization after the layer;
@@ -284,24 +289,23 @@ def check_gradients(
 def check_kernels(
     layer: Layer, x: Any, dy: Any, *, theta: Array, state: Mapping[str, Array], training: bool, seed: int = 0
 ) -> None:
-    """Compare the results with the reference and the compiled kernels, in float64 and in float32."""
-    for dtype, bound in ((np.float64, 1e-12), (np.float32, 1e-5)):
-        x_cast, dy_cast = (_each(lambda one, dtype=dtype: one.astype(dtype), value) for value in (x, dy))
-        reference, compiled = (
-            run_layer(
-                layer,
-                x_cast,
-                dy_cast,
-                theta=theta.astype(dtype),
-                state=state,
-                kernels=kernel_sets.load(name),
-                training=training,
-                seed=seed,
-            )
-            for name in kernel_sets.SETS
+    """Compare the results with the reference and the compiled kernels, in float32."""
+    x, dy = (_each(lambda one: one.astype(np.float32), value) for value in (x, dy))
+    reference, compiled = (
+        run_layer(
+            layer,
+            x,
+            dy,
+            theta=theta.astype(np.float32),
+            state=state,
+            kernels=kernel_sets.load(name),
+            training=training,
+            seed=seed,
         )
-        what = f"reference and compiled kernels in {np.dtype(dtype).name}{'' if training else ', in prediction'}"
-        _same(f"{layer}: {what}", reference, compiled, bound)
+        for name in kernel_sets.SETS
+    )
+    what = f"reference and compiled kernels{'' if training else ', in prediction'}"
+    _same(f"{layer}: {what}", reference, compiled, 1e-5)
 
 
 def check_recording(layer: Layer, xs: Sequence[Any], dy: Any, *, theta: Array, seed: int = 0) -> None:
@@ -317,26 +321,26 @@ def check_recording(layer: Layer, xs: Sequence[Any], dy: Any, *, theta: Array, s
     alone = isinstance(layer, Composite) and layer.ports().several
     network = layer if alone else Sequential(Identity(), layer)
     params, running = layouts(network, _each(lambda one: one.shape[1:], xs[0]))
-    for dtype in (np.float64, np.float32):
-        settings: dict[str, Any] = {"dtype": dtype, "seed": seed, "needs_dx": True}
-        passes: list[tuple[Any, Any, Array]] = []
-        for used in (kernels, recorder):
-            vectors = theta.astype(dtype), initial_values(running, seed, dtype)
-            execution = Execution(network, params.views(vectors[0]), running.views(vectors[1]), used, **settings)
-            passes.append((RecordedExecution(execution, used) if used is recorder else execution, vectors, params.zeros(dtype)))
-        for step, x in enumerate(xs, start=1):
-            results = []
-            for execution, (_, statistics), gradient in passes:
-                x_cast, dy_cast = (wrapped(_each(lambda one: np.array(one, dtype), value)) for value in (x, dy))  # noqa: B023
-                y = execution.forward(x_cast, training=True, keep=True, step=step)
-                y = _each(np.copy, unwrapped(y))
-                dx = _each(np.copy, unwrapped(execution.backward(dy_cast, params.views(gradient))))
-                results.append(Pass(y, dx, gradient.copy(), running.arrays(statistics.copy())))
-                predicted = execution.forward(x_cast)  # with the running statistics of this step
-                results.append(Pass(_each(np.copy, unwrapped(predicted)), None, gradient, {}))
-            for k, what in enumerate(("step", "prediction after step")):
-                interpreted, replayed = results[k::2]
-                _same(f"{layer}: {what} {step}, recorded and interpreted", replayed, interpreted, 0)
+    dtype = np.float32
+    passes: list[tuple[Any, Any, Array]] = []
+    for used in (kernels, recorder):
+        vectors = theta.astype(dtype), initial_values(running, seed, dtype)
+        views = params.views(vectors[0]), running.views(vectors[1])
+        execution = Execution(network, *views, used, dtype=dtype, seed=seed, needs_dx=True)
+        passes.append((RecordedExecution(execution, used) if used is recorder else execution, vectors, params.zeros(dtype)))
+    for step, x in enumerate(xs, start=1):
+        results = []
+        for execution, (_, statistics), gradient in passes:
+            x_cast, dy_cast = (wrapped(_each(lambda one: np.array(one, dtype), value)) for value in (x, dy))
+            y = execution.forward(x_cast, training=True, keep=True, step=step)
+            y = _each(np.copy, unwrapped(y))
+            dx = _each(np.copy, unwrapped(execution.backward(dy_cast, params.views(gradient))))
+            results.append(Pass(y, dx, gradient.copy(), running.arrays(statistics.copy())))
+            predicted = execution.forward(x_cast)  # with the running statistics of this step
+            results.append(Pass(_each(np.copy, unwrapped(predicted)), None, gradient, {}))
+        for k, what in enumerate(("step", "prediction after step")):
+            interpreted, replayed = results[k::2]
+            _same(f"{layer}: {what} {step}, recorded and interpreted", replayed, interpreted, 0)
 
 
 def check_fusion(layer: Layer, input_shape: Any, *, x: Any = None, batch: int = 5, seed: int = 0) -> None:
@@ -353,10 +357,12 @@ def check_fusion(layer: Layer, input_shape: Any, *, x: Any = None, batch: int = 
     x = _random(_each(lambda one: (batch, *one), input_shape), seed) if x is None else x
     n = _samples(x)
     dy = _random(_each(lambda one: (n, *one), network.build(input_shape).shape), seed + 2)
-    dtype = next(iter(_parts(x).values())).dtype
-    theta = _with_biases(layouts(network, input_shape)[0], seed).astype(dtype, copy=False)
-    ours, expected = (run_layer(form, x, dy, theta=theta, seed=seed) for form in (plan, network))
-    _same(f"{layer}: fused and unfused", ours, expected, 1e-12)
+    theta = _with_biases(layouts(network, input_shape)[0], seed)
+    for dtype, bound in BOUNDS:
+        x_cast, dy_cast = (_each(lambda one, dtype=dtype: one.astype(dtype), value) for value in (x, dy))
+        vector = theta.astype(dtype)
+        ours, expected = (run_layer(form, x_cast, dy_cast, theta=vector, seed=seed) for form in (plan, network))
+        _same(f"{layer}: fused and unfused", ours, expected, bound)
     check_folding(network, x, seed=seed)
     if not alone and layer.build(input_shape).shape:
         check_folding(Sequential(layer, BatchNorm(), ReLU()), x, seed=seed)
@@ -371,12 +377,12 @@ def check_folding(network: Layer, x: Any, *, seed: int = 0) -> None:
     for path in running:
         array = running.array(statistics, path)
         array += np.abs(asymmetric(array.shape, seed + 3))  # positive, because some are variances
-    for dtype, bound in ((np.float64, 1e-12), (np.float32, 1e-5)):
+    for dtype, bound in BOUNDS:
         p = params.views(_cast(params, _with_biases(params, seed), dtype))
         state = running.views(_cast(running, statistics, dtype))
         batch = _each(lambda one, dtype=dtype: one.astype(dtype), x)
         ours, expected = (
-            _parts(unwrapped(Execution(form, p, state, kernel_sets.load(), dtype=dtype, seed=seed).forward(batch)))
+            _parts(unwrapped(Execution(form, p, state, _kernels_for(dtype), dtype=dtype, seed=seed).forward(batch)))
             for form in (folded(network), network)
         )
         for name, part in expected.items():
@@ -447,6 +453,11 @@ def check_loss(
             _close(f"{loss}: the outputs in {parts} parts", a, whole_a, 1e-12)
             _close(f"{loss}: the gradient in {parts} parts", dz, whole_dz, 1e-12)
     check_config(loss)
+
+
+def _kernels_for(dtype: Any) -> Kernels:
+    """Return the kernels to check with in this dtype."""
+    return kernel_sets.load("reference" if dtype == np.float64 else None)
 
 
 def _both_kernel_sets() -> bool:

@@ -31,6 +31,7 @@ from pellucid import (
     Crop2D,
     CrossEntropy,
     Dense,
+    DensePerPosition,
     Dropout,
     Embedding,
     FileError,
@@ -142,11 +143,14 @@ def test_every_layer_computes_the_same_after_export(layer, shape, tmp_path):
     session = session_of(onnx_bytes(trained))
     to_numpy(tmp_path / "net.py", trained)
     predict_exported = load_program(tmp_path / "net.py")["predict"]
-    recurrent = any(isinstance(one, (FromState, Recurrent)) for _, one in primitives(layer))
+    # Without samples, ONNX Runtime's LSTM ends the process, and up to version 1.31 a product for each position fails.
+    runtime = tuple(int(part) for part in onnxruntime.__version__.split(".")[:2])
+    needing_samples = (FromState, Recurrent) if runtime > (1, 31) else (FromState, Recurrent, DensePerPosition)
+    empty = not any(isinstance(one, needing_samples) for _, one in primitives(layer))
     for n in (5, 1, 0):
         x = random_samples(layer, None, shape, n)
         assert_close(predict_exported(x), predict(x.astype(np.float32)))
-        if n or not recurrent:  # without samples, ONNX Runtime's LSTM ends the process
+        if n or empty:
             assert_close(session.run(["output"], {"input": x})[0], predict(x.astype(np.float32)))
 
 

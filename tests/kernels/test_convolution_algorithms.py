@@ -11,6 +11,7 @@ from pellucid.kernels import compiled, reference
 from pellucid.kernels.compiled import thread_pool
 from pellucid.kernels.compiled.convolution import algorithm
 from pellucid.kernels.window import Window
+from tests.kernels.dtypes import DTYPES
 
 # (images, height, width, channels, filters, window, groups)
 CASES = {
@@ -81,7 +82,7 @@ def passes(kernels, x, W, b, dy, window, groups):
     return y, masked, dW, db, dx
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@DTYPES
 @pytest.mark.parametrize(("name", "case"), ROWS, ids=str)
 def test_every_algorithm_matches_the_reference(name, case, dtype):
     *_, window, groups = case

@@ -19,9 +19,9 @@ from pellucid.errors import ConfigError
 from pellucid.kernels import compiled, reference
 from pellucid.kernels.interface import KERNEL_NAMES, SUBJECTS, KernelRuntime, Kernels
 from pellucid.kernels.window import Window
+from tests.kernels.dtypes import DTYPES
 
 BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference", "compiled"])
-DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 WINDOWS = [Window(2, 2, 2, 2), Window(3, 3, 2, 2), Window(3, 2, 1, 2, 1, 0), Window(2, 3, 3, 3), Window(3, 3, 2, 2, 1, 1, 2, 2)]
 CELLS = ("rnn", "lstm", "gru")
 SHAPES = [(1, 1), (1, 7), (0, 4), (5, 3), (8, 64), (3, 700)]  # one value, one sample, no sample, more than a block

@@ -7,6 +7,7 @@ import pytest
 
 from pellucid.kernels.compiled.matmul import matmul
 from pellucid.kernels.compiled.thread_pool import set_num_threads
+from tests.kernels.dtypes import DTYPES
 
 NO_FLOOR = -np.inf
 
@@ -28,7 +29,7 @@ def multiply(A, B, S, floor, form, out):
 
 
 @pytest.mark.parametrize("form", ["", "A", "B"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@DTYPES
 def test_matmul_matches_numpy(dtype, form):
     random = np.random.default_rng(0)
     for M, K, N in shapes():

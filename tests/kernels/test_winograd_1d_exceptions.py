@@ -8,6 +8,7 @@ import pytest
 from pellucid.kernels import compiled, reference
 from pellucid.kernels.compiled import conv_im2col
 from pellucid.kernels.window import Window
+from tests.kernels.dtypes import DTYPES
 
 HOSTILE = [1e8, 3e37, np.inf, np.nan]
 CAUSAL = Window(1, 3, left=4, dw=2)
@@ -57,7 +58,7 @@ def error(got, exact):
     return np.abs(got - exact).max()
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@DTYPES
 @pytest.mark.parametrize("value", HOSTILE)
 def test_outputs_that_do_not_see_a_hostile_step_are_not_disturbed(value, dtype):
     x, W, b, _ = arrays(dtype=dtype)

@@ -10,6 +10,7 @@ import pytest
 from pellucid.kernels import compiled, reference
 from pellucid.kernels.compiled import conv_direct, thread_pool
 from pellucid.kernels.window import Window
+from tests.kernels.dtypes import DTYPES
 
 HOSTILE = [1e8, 3e37, np.inf, np.nan]
 PADDED = Window(3, 3, top=1, left=1)
@@ -64,7 +65,7 @@ def seeing(out, row, column):
     return mask
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@DTYPES
 @pytest.mark.parametrize("value", HOSTILE)
 def test_outputs_that_do_not_see_a_hostile_pixel_are_not_disturbed(value, dtype):
     x, W, b, _ = arrays(dtype=dtype)

@@ -101,6 +101,7 @@ def test_small_tables_have_an_ensemble_in_one_network():
     assert rates["members1.dense1.W"] == shared["dense1.W"]
     of_classes = [table_network(n, KINDS, "classes", 2).layers[2] for n in (BATCH_SIZE, BATCH_SIZE + 1)]
     assert [isinstance(layer, Members) for layer in of_classes] == [False, True]
+    assert table_network(None, KINDS, "numbers", 1) == large.network  # rows that come one after the other
     assert {path for path in shared if "columns" in path} == {path for path in rates if "columns" in path}
 
 

@@ -18,6 +18,7 @@ from pellucid import (
     Conv2D,
     CrossEntropy,
     Dense,
+    DensePerPosition,
     Dropout,
     Exp,
     FileError,
@@ -25,8 +26,10 @@ from pellucid import (
     Frozen,
     GlobalAveragePool2D,
     Graph,
+    LearnedScale,
     LogSquaredError,
     MeanSquaredError,
+    Members,
     Model,
     Node,
     ReLU,
@@ -358,6 +361,10 @@ def test_numbers_become_classes():
     start = start_of(Sequential(Flatten(), Dense(4), Dense(1), Rescale(3.0, 2.0)), MeanSquaredError())
     assert start.network(1) == start.model.network
     assert start.network(3) == Sequential(Flatten(), Dense(4), Dense(3), Softmax())
+    ensemble = Members(2, LearnedScale(), Dense(4), DensePerPosition(1))
+    start = start_of(Sequential(Flatten(), ensemble, Rescale(3.0, 2.0)), MeanSquaredError())
+    wider = Members(2, LearnedScale(), Dense(4), DensePerPosition(3))
+    assert start.network(3) == Sequential(Flatten(), wider, Softmax())
     start = start_of(Sequential(Flatten(), Dense(2), Rescale((3.0, 1.0), (2.0, 0.0)), Exp()), LogSquaredError())
     assert start.network(2) == start.model.network
     assert start.network(3) == Sequential(Flatten(), Dense(3), Softmax())

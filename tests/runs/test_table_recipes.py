@@ -23,7 +23,15 @@ from pellucid import (
 from pellucid.data import load
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.optim import components_of, rates_of, rule_of
-from pellucid.recipes.tables import AVERAGE, BATCH_SIZE, EPOCHS, fit_options, table_network, table_optimizer
+from pellucid.recipes.tables import (
+    AVERAGE,
+    BATCH_SIZE,
+    EPOCHS,
+    MIN_BATCH_OF_MEMBERS,
+    fit_options,
+    table_network,
+    table_optimizer,
+)
 from pellucid.runs.plan import RunPlan, RunSettings
 from pellucid.runs.run import run
 from pellucid.runs.task import Task
@@ -64,6 +72,15 @@ def test_the_recipe_follows_from_the_table(table):
     assert recipe.fit == fit_options(len(data), validated=True)
     assert recipe.fit.policies == (AverageWeights(AVERAGE), KeepBest())
     assert Task.of(recipe, data, "table").network == network, "codes have their vectors already"
+
+
+def test_small_batches_have_no_ensemble(table):
+    data = train_set(table, "numbers")
+    kinds = data.input_stage().value_kinds
+    for size, rows in ((MIN_BATCH_OF_MEMBERS - 1, None), (MIN_BATCH_OF_MEMBERS, len(data))):
+        network = RunPlan.of(settings(table, "numbers", batch_size=size)).recipe_for(data).network(1)
+        assert network == table_network(rows, kinds, "numbers", 1)
+    assert table_network(None, kinds, "numbers", 1) != network
 
 
 def test_a_number_is_learned_in_its_unit(table):

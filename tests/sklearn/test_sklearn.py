@@ -26,6 +26,7 @@ from pellucid import (
     Flatten,
     Identity,
     MaxPool2D,
+    Members,
     Model,
     ReLU,
     Sequential,
@@ -38,7 +39,16 @@ from pellucid.data import Dataset
 from pellucid.errors import ConfigError, DataError
 from pellucid.kernels import load, name_of
 from pellucid.optim import L2, LBFGS, SGD, Adam, Chain, Cosine, CosineCycles, components_of
-from pellucid.recipes.tables import AVERAGE, BATCH_SIZE, EPOCHS, MIN_VALIDATED, VALIDATION, table_network, table_optimizer
+from pellucid.recipes.tables import (
+    AVERAGE,
+    BATCH_SIZE,
+    EPOCHS,
+    MIN_BATCH_OF_MEMBERS,
+    MIN_VALIDATED,
+    VALIDATION,
+    table_network,
+    table_optimizer,
+)
 from pellucid.sklearn import NetworkClassifier, NetworkRegressor
 from pellucid.sklearn.base import threads_of_joblib
 from pellucid.sklearn.preprocessing import balancing_weights, mean_and_deviation, merge_duplicates
@@ -460,6 +470,38 @@ def test_settings_take_the_place_of_those_of_the_recipe():
     stopped = NetworkClassifier(early_stopping=True, patience=3, random_state=0).fit(x, y)
     assert stopped.n_iter_ < EPOCHS
     assert stopped.model_.history.stopped
+
+
+def test_an_ensemble_needs_large_batches():
+    x, y = load_diabetes(return_X_y=True)
+    networks = {
+        size: NetworkRegressor(random_state=0, epochs=1, batch_size=size).fit(x, y).model_.network
+        for size in ("auto", MIN_BATCH_OF_MEMBERS - 1, MIN_BATCH_OF_MEMBERS)
+    }
+    networks["one after the other"] = NetworkRegressor(random_state=0).partial_fit(x, y).model_.network
+    ensembles = {name for name, network in networks.items() if any(isinstance(one, Members) for one in network.layers)}
+    assert ensembles == {"auto", MIN_BATCH_OF_MEMBERS}
+    assert networks["auto"] == table_network(353, ("number",) * 10, "numbers", 1)  # four fifths of 442
+
+
+def test_an_interrupted_refit_leaves_the_selected_model(monkeypatch):
+    x, y = load_diabetes(return_X_y=True)
+    selected = NetworkRegressor(random_state=0, epochs=4).fit(x, y)
+
+    fit_events = Model.fit_events
+
+    def interrupted(model, data, *arguments, **options):
+        if len(data) == len(x):  # the training on all samples
+            raise KeyboardInterrupt
+        return fit_events(model, data, *arguments, **options)
+
+    monkeypatch.setattr(Model, "fit_events", interrupted)
+    learner = NetworkRegressor(random_state=0, epochs=4, refit=True)
+    with pytest.raises(KeyboardInterrupt):
+        learner.fit(x, y)
+    np.testing.assert_array_equal(learner.predict(x), selected.predict(x))
+    assert len(learner.history_) == learner.n_iter_ == 4
+    assert learner.history_.best_epoch == selected.history_.best_epoch
 
 
 def test_refitting_trains_on_all_samples_until_the_best_epoch():

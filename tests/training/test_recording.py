@@ -178,6 +178,15 @@ def test_many_shapes_in_turn():
     assert len(steps[0]._recorded._recordings) == recording.MAX_SHAPES
 
 
+def test_batches_that_begin_at_many_places_of_a_group_are_interpreted():
+    many = model_of(Sequential(Flatten(), Members(9, LearnedScale(), DensePerPosition(3)), Softmax()))
+    step = GradientStep(many.state)
+    x, y = images(10)
+    for offset in (0, 9, 5, 1, 9):
+        step(x[:5].astype(np.float32), y[:5], np.ones(5, np.float32), 1, offset)
+    assert len(step._recorded._recordings) == 1  # that of the place 0
+
+
 def test_weights_and_targets_change_from_step_to_step():
     model = model_of(NETWORKS["dense"])
     steps = both_steps(model)

@@ -230,8 +230,17 @@ def _rename_all(temporary: Mapping[Path, Path], targets: Mapping[Path, tuple[Pat
 
 
 def write_text(path: str | Path, text: str, *, sync: bool = True) -> None:
-    """Write ``text`` to ``path`` as UTF-8, with :func:`write_atomically`."""
-    write_atomically(path, [text.encode()], sync=sync)
+    """Write ``text`` to ``path`` as :func:`utf8`, with :func:`write_atomically`."""
+    write_atomically(path, [utf8(text)], sync=sync)
+
+
+def utf8(text: str) -> bytes:
+    """Return the bytes of a text.
+
+    Names of files may be bytes that are no UTF-8, or that the locale C does not decode: Python's surrogates, which no encoding
+    has. They become escapes, which JSON and Python read as the same name.
+    """
+    return text.encode(errors="backslashreplace")
 
 
 def canonical_json(data: Any) -> str:

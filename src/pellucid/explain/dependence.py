@@ -23,6 +23,7 @@ from pellucid.errors import ConfigError
 from pellucid.explain.estimator_columns import EstimatorColumn
 from pellucid.explain.importance import column_names
 from pellucid.explain.tables import (
+    NEEDS_SCIKIT_LEARN,
     Cell,
     RowColumn,
     check_dense,
@@ -179,8 +180,10 @@ def _by_scikit_learn(
     estimator: Any, x: Any, feature: int, points: int, percentiles: tuple[float, float]
 ) -> tuple[Array, Array]:
     """Return the values of the column (g) and the curves (n, g, k)."""
-    from sklearn.inspection import partial_dependence as compute
-
+    try:
+        from sklearn.inspection import partial_dependence as compute
+    except ImportError:
+        raise ConfigError(f"partial_dependence: {NEEDS_SCIKIT_LEARN}") from None
     found = compute(estimator, x, [feature], kind="individual", grid_resolution=points, percentiles=percentiles)
     curves = np.moveaxis(np.asarray(found["individual"], np.float64), 0, -1)
     return np.asarray(found["grid_values"][0], np.float64), curves

@@ -23,7 +23,15 @@ from pellucid.core.memory import Array
 from pellucid.core.rng import generator
 from pellucid.data.dataset import Dataset
 from pellucid.errors import ConfigError, DataError
-from pellucid.explain.tables import check_dense, check_estimator_like, columns_of, dataset_of, first_of, is_model
+from pellucid.explain.tables import (
+    NEEDS_SCIKIT_LEARN,
+    check_dense,
+    check_estimator_like,
+    columns_of,
+    dataset_of,
+    first_of,
+    is_model,
+)
 from pellucid.metrics import R2, Accuracy, Metric
 from pellucid.model.ensemble import Ensemble
 from pellucid.model.model import Model
@@ -144,8 +152,11 @@ def _by_scikit_learn(estimator: Any, x: Any, y: Any, sample_weight: Any, metric:
         raise ConfigError(
             "permutation_importance: for an estimator, give the name of one of scikit-learn's scores as the metric"
         )
-    from sklearn.inspection import permutation_importance as measure
-    from sklearn.metrics import check_scoring
+    try:
+        from sklearn.inspection import permutation_importance as measure
+        from sklearn.metrics import check_scoring
+    except ImportError:
+        raise ConfigError(f"permutation_importance: {NEEDS_SCIKIT_LEARN}") from None
 
     found = measure(estimator, x, y, scoring=metric, n_repeats=repeats, random_state=seed, sample_weight=sample_weight)
     scorer = check_scoring(estimator, scoring=metric)

@@ -34,6 +34,7 @@ from pellucid.model.model import Model
 from pellucid.model.several import refuse_several
 from pellucid.training import inputs
 
+NEEDS_SCIKIT_LEARN = "for an estimator, this needs scikit-learn: pip install 'pellucid[sklearn]'"
 MISSING, UNKNOWN, RARE = "(missing)", "(unknown)", "(rare or unknown)"
 Cell = float | str
 

@@ -130,7 +130,12 @@ def measure_seed(name: str, trial: Trial, cores: int | None = None) -> Measureme
         limit_threads(cores)
     try:
         start, meter = time.perf_counter(), Meter(alone=cores is None)
-        values = load(name).measure(trial)
+        try:
+            values = load(name).measure(trial)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "sklearn":
+                raise
+            raise ConfigError(f"the experiment {name} needs scikit-learn: pip install 'pellucid[lab]'") from None
         about = {**_environment(), "seconds": time.perf_counter() - start, "energy": vars(meter.read())}
     finally:
         if cores is not None:  # the process may be reused

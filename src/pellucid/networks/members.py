@@ -63,7 +63,7 @@ class _Members(DAG, ABC):
             if dx is None:  # no layer before this one has trained parameters
                 return None
             dy = dx
-        return _in_rows(dy, first, n)
+        return _in_rows(dy, first, n) if ctx.needs_dx else None
 
     def _in_groups(self, name: str, rows: Array, first: int, ctx: Context) -> Array:
         """Return rows (n, …) in groups (m, count, …), from the place ``first`` of the first group on; the other places are 0.
@@ -93,9 +93,10 @@ class Members(_Members):
     """An ensemble of ``count`` members in one network, which share most parameters: (n, features) -> (n, outputs).
 
     In prediction each sample passes through all members, and y is the mean of their outputs. In training each sample passes
-    through one: sample i of a batch through member i mod ``count``. The batch is in random order, so the members learn from
-    different samples in each epoch. A training step takes about as long as that of a single network, a prediction ``count``
-    times as long.
+    through one: sample i of a batch through member i mod ``count``. The samples must therefore be in random order, anew in each
+    epoch, as ``fit`` has them, and a batch must have several for each member: of a batch of fewer than ``count`` samples, only
+    the first members learn. A training step takes about as long as that of a single network, a prediction ``count`` times as
+    long.
 
     The layers compute with samples of the shape (count, features), one row for each member. Layers such as Dense, which do the
     same at each position, are shared. What distinguishes the members are layers with parameters for each position:
@@ -113,8 +114,6 @@ class Members(_Members):
     layers, and last layers for each member, are those of TabM-mini (Gorishniy, Kotelnikov and Babenko, "TabM: Advancing
     Tabular Deep Learning with Parameter-Efficient Ensembling", 2025), which trains each member with the whole batch.
     """
-
-    records: ClassVar[bool] = True
 
     count: Annotated[int, Range(2, MAX_COUNT)]
     layers: tuple[Layer, ...]

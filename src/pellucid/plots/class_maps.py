@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.errors import DataError, ShapeError
-from pellucid.plots.style import CELL, blank_figure, frame_image, join_names, legend_label, show_image, with_alt
+from pellucid.errors import ConfigError, DataError, ShapeError
+from pellucid.plots.style import CELL, MISSING, blank_figure, frame_image, join_names, legend_label, show_image, with_alt
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -97,8 +97,11 @@ def _class_numbers(name: str, given: Array) -> Array:
 
 def class_colors(count: int) -> Array:
     """Return the colors of ``count`` classes, and after them that of pixels without a label: (count + 1, 3), from 0 to 1."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_rgb
+    try:
+        from matplotlib import colormaps
+        from matplotlib.colors import to_rgb
+    except ImportError:
+        raise ConfigError(MISSING) from None
 
     if count <= len(CLASS_COLORS):
         colors = [to_rgb(color) for color in CLASS_COLORS[:count]]

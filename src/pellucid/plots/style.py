@@ -44,6 +44,9 @@ SETTINGS: Any = {
 }
 
 
+MISSING = "figures need Matplotlib: pip install 'pellucid[plots]'"
+
+
 def blank_figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, list[Any]]:
     """Return a figure of that size in inches and the list of its axes, row by row.
 
@@ -54,7 +57,7 @@ def blank_figure(width: float, height: float, columns: int = 1, rows: int = 1) -
 
         figure_class = _notebook_figure()
     except ImportError:
-        raise ConfigError("figures need Matplotlib: pip install 'pellucid[plots]'") from None
+        raise ConfigError(MISSING) from None
     with matplotlib.rc_context(SETTINGS):
         figure = figure_class(figsize=(width, height), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False)

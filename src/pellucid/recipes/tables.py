@@ -62,6 +62,7 @@ WAVES, FUNCTIONS = 16, 3  # of each number: waves, and mixtures of them
 MEMBERS = 4  # of the ensemble
 # The numbers of training rows for which there is one: (more than, at most). Classes need more than one step in an epoch.
 ROWS_OF_MEMBERS = {"numbers": (0, 2_500), "classes": (BATCH_SIZE, 2_500), "labels": (BATCH_SIZE, 2_500)}
+MIN_BATCH_OF_MEMBERS = 8 * MEMBERS  # samples: of smaller batches the members get too different parts
 VALIDATION = 0.2  # the share of the rows that choose the best epoch
 MIN_VALIDATED = 100  # rows: of fewer, none is left out, and the last epoch is used
 MAX_EMBEDDED = 256  # values of a row: of more, such as pixels, numbers have no embeddings and no scales
@@ -159,7 +160,7 @@ def table_optimizer(
 
 
 def table_network(
-    rows: int,
+    rows: int | None,
     kinds: Sequence[str | int],
     answer: Answer,
     outputs: int,
@@ -169,7 +170,11 @@ def table_network(
     *,
     sparse: bool = False,
 ) -> Composite:
-    """Return the network of the recipe, to be trained on this many ``rows``. The others are those of :func:`table_recipe`."""
+    """Return the network of the recipe. The other arguments are those of :func:`table_recipe`.
+
+    ``rows`` is the number of rows to train on, in batches of at least MIN_BATCH_OF_MEMBERS in random order. It is None if they
+    come otherwise, such as one after the other: there is no ensemble then, as each sample of a batch trains one member.
+    """
     function = activation or (Mish() if answer == "numbers" else SELU())
     heads: dict[str, Layer] = {"numbers": Identity(), "classes": Softmax(), "labels": Sigmoid()}
     first: list[Layer] = []
@@ -184,7 +189,7 @@ def table_network(
     for width in hidden:
         layers += [Dense(width, LeCun()), function, *([Dropout(dropout)] if dropout else [])]
     low, high = ROWS_OF_MEMBERS[answer]
-    if embedded and layers and low < rows <= high:
+    if embedded and layers and rows is not None and low < rows <= high:
         ensemble = Members(MEMBERS, LearnedScale(Signs()), *layers, DensePerPosition(outputs, Zeros()))
         return Sequential(*first, ensemble, heads[answer])
     return Sequential(*first, *layers, Dense(outputs, Zeros()), heads[answer])

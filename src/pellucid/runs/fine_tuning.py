@@ -16,12 +16,12 @@ from pellucid.data.sources.user_data import ReadOptions
 from pellucid.data.tables.columns import VALUE, Column, TableStage
 from pellucid.data.text import Tokenizer, Tokens
 from pellucid.errors import ConfigError, ShapeError
-from pellucid.layers import Dense, Layer, Softmax
+from pellucid.layers import Dense, DensePerPosition, Layer, Softmax
 from pellucid.model.model import Model
 from pellucid.model.several import refuse_several
 from pellucid.model.summary import rows_of
 from pellucid.model.transfer import transfer
-from pellucid.networks import Composite, Graph, Node, Sequential, trailing_layers, without_last_layer
+from pellucid.networks import Composite, Graph, Members, Node, Sequential, trailing_layers, without_last_layer
 from pellucid.optim import Adam
 from pellucid.runs.folder import open_run
 from pellucid.runs.presets import PRESETS
@@ -199,8 +199,8 @@ def _kind_of_text(stage: Any) -> str:
 
 
 def _with_units(layer: Layer, units: int) -> Layer | None:
-    """Return the network whose last layer with parameters, a Dense, has this many units; None if there is no such layer."""
-    if isinstance(layer, Dense):
+    """Return the network whose last layer with parameters, a dense one, has this many units; None if there is no such layer."""
+    if isinstance(layer, Dense | DensePerPosition):
         return dataclasses.replace(layer, units=units)
     if isinstance(layer, Sequential):
         before = list(layer.layers)
@@ -208,6 +208,9 @@ def _with_units(layer: Layer, units: int) -> Layer | None:
             before.pop()
         changed = _with_units(before[-1], units) if before else None
         return None if changed is None else Sequential(*before[:-1], changed, *layer.layers[len(before) :])
+    if isinstance(layer, Members):
+        changed = _with_units(layer.layers[-1], units)
+        return None if changed is None else Members(layer.count, *layer.layers[:-1], changed)
     if isinstance(layer, Graph):
         nodes = {node.name: node for node in layer.nodes}
         last = nodes[layer.ordered_nodes()[-1].name]

@@ -142,8 +142,11 @@ class RunPlan:
     def recipe_for(self, data: Dataset) -> Recipe:
         """Return the recipe for this training set: a number of epochs that suits it, and what else follows from it."""
         settings, recipe = self.settings, self.recipe
-        adapted = self.base.adapted_to(data)
-        if adapted is not self.base and not rule_of(recipe.optimizer).full_batch:
+        base = self.base
+        if settings.batch_size is not None:  # the network of a table depends on it
+            base = dataclasses.replace(base, fit=dataclasses.replace(base.fit, batch_size=settings.batch_size))
+        adapted = base.adapted_to(data)
+        if adapted is not base and not rule_of(recipe.optimizer).full_batch:
             return _with_settings(adapted, settings)
         if data.passage is None and recipe.fit.steps_per_epoch is not None:
             passes = recipe.for_passes(len(data))

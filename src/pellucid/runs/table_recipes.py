@@ -6,7 +6,7 @@ import dataclasses
 
 from pellucid.data import Dataset
 from pellucid.networks import Composite
-from pellucid.recipes.tables import Answer, fit_options, table_network, table_optimizer
+from pellucid.recipes.tables import BATCH_SIZE, MIN_BATCH_OF_MEMBERS, Answer, fit_options, table_network, table_optimizer
 from pellucid.runs.mlp import MLP
 from pellucid.runs.recipe import Recipe
 
@@ -25,7 +25,8 @@ def for_table(recipe: Recipe, data: Dataset) -> Recipe:
     columns = () if data.origin is None else data.origin.columns or ()
     kinds = [kind for column in columns for kind in column.kinds] or ["number"] * data.shape[0]
     if isinstance(recipe.network, MLP):
-        network = table_network(len(data), kinds, answer, outputs, recipe.network.hidden)
+        rows = len(data) if (recipe.fit.batch_size or BATCH_SIZE) >= MIN_BATCH_OF_MEMBERS else None
+        network = table_network(rows, kinds, answer, outputs, recipe.network.hidden)
     else:
         network = recipe.network(outputs)
     return dataclasses.replace(

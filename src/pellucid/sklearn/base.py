@@ -35,12 +35,12 @@ from pellucid.losses import Loss
 from pellucid.networks import Composite, Sequential
 from pellucid.networks.columns import width_with_vectors, with_vectors
 from pellucid.optim import Optimizer, Schedule
-from pellucid.recipes.tables import Answer, table_optimizer
+from pellucid.recipes.tables import MIN_BATCH_OF_MEMBERS, Answer, table_optimizer
 from pellucid.sklearn.building import build_network, build_optimizer, build_table_network, sample_shape
 from pellucid.sklearn.preprocessing import merge_duplicates, rescaling_of, size_of_values
 from pellucid.sklearn.samples import FROM_DTYPE, SampleEncoding
 from pellucid.sklearn.settings import TABLE, fit_options, is_validated, with_recipe
-from pellucid.training import Control, EpochEvent, FitOptions, History, threads
+from pellucid.training import Control, EpochEvent, History, threads
 
 MAX_MERGED = 10_000_000  # numbers of a sparse matrix of one batch that becomes dense
 
@@ -164,8 +164,9 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         training, seed = samples, self._seed(first)
         if is_validated(settings, len(samples)):
             training, validation = samples.split(settings.validation_fraction, seed)
+        rows = len(training) if batch_size >= MIN_BATCH_OF_MEMBERS else None
         if first:
-            self._create_model(settings, training, seed, len(training))
+            self._create_model(settings, training, seed, rows)
         options = fit_options(settings, len(training), batch_size, validated=validation is not None)
         before = self.model_.history
         try:
@@ -180,9 +181,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
                     progress=bool(settings.verbose),
                 )
                 if settings.refit and validation is not None and history.best_epoch is not None:
-                    self._create_model(settings, samples, seed, len(training))
-                    refit = fit_options(settings, len(samples), batch_size, validated=False)
-                    self._train_until(history.best_epoch, samples, dataclasses.replace(refit, epochs=options.epochs))
+                    self._refit(settings, samples, seed, rows, history.best_epoch, batch_size, options.epochs)
         except (KeyboardInterrupt, SystemExit):  # the model can be used as it is, so its history belongs to it
             if self.model_.history is not before:
                 self._finish(self.model_.history, validated=validation is not None)
@@ -196,11 +195,23 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self.history_.best_epoch = None if kept is None else len(self.history_) + kept
         self._extend_history(history.rows)
 
-    def _train_until(self, last: int, data: Dataset, options: FitOptions) -> None:
-        """Train until the end of the epoch ``last``, with the schedules of all epochs of the options."""
-        control = Control()
-        for event in self.model_.fit_events(self._model_data(data), options=options, control=control):
-            control.stop = isinstance(event, EpochEvent) and event.epoch == last
+    def _refit(
+        self, settings: SimpleNamespace, samples: Dataset, seed: int, rows: int | None, last: int, batch_size: int, epochs: int
+    ) -> None:
+        """Train a new model on all samples until the end of the epoch ``last``, with the schedules of all ``epochs``.
+
+        If that is interrupted or fails, the model is the one before.
+        """
+        selected = self.__dict__.copy()
+        try:
+            self._create_model(settings, samples, seed, rows)
+            options = dataclasses.replace(fit_options(settings, len(samples), batch_size, validated=False), epochs=epochs)
+            control = Control()
+            for event in self.model_.fit_events(self._model_data(samples), options=options, control=control):
+                control.stop = isinstance(event, EpochEvent) and event.epoch == last
+        except BaseException:
+            self.__dict__.update(selected)
+            raise
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
         """Make one pass over the samples, as one epoch of ``fit`` does."""
@@ -208,7 +219,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         x, t, w, batch_size = self._prepare(X, y, sample_weight, settings, first, classes)
         data = Dataset(x, t, w)
         if first:
-            self._create_model(settings, data, self._seed(first), len(data))
+            self._create_model(settings, data, self._seed(first), None)
         data = self._model_data(data)
         n, total_weight, loss = len(data), 0.0, 0.0
         order = np.arange(n)
@@ -263,11 +274,11 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         check_sample_weight(w, type(self).__name__)
         return w
 
-    def _create_model(self, settings: SimpleNamespace, data: Dataset, seed: int, rows: int) -> None:
+    def _create_model(self, settings: SimpleNamespace, data: Dataset, seed: int, rows: int | None) -> None:
         """Store a new model for these samples, which determine how its inputs are scaled.
 
-        ``rows`` is the number of samples for which the network is chosen; when a training on all samples follows the one that
-        chose the epoch, it is the number of that one.
+        ``rows`` is that of :func:`~pellucid.recipes.tables.table_network`; when a training on all samples follows the one that
+        chose the epoch, it is the number of rows of that one.
         """
         owner = type(self).__name__
         input_stage: InputStage | None = None
@@ -296,9 +307,9 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self.history_ = History()
 
     def _network(
-        self, settings: SimpleNamespace, rows: int, shape: Shape, kinds: Sequence[str | int]
+        self, settings: SimpleNamespace, rows: int | None, shape: Shape, kinds: Sequence[str | int]
     ) -> tuple[Composite, Loss]:
-        """Return the network and its loss, for this many samples of this shape, or rows of values of these kinds."""
+        """Return the network and its loss, for samples of this shape, or ``rows`` of values of these kinds."""
         owner, heads = type(self).__name__, self._allowed_heads()
         if settings.recipe == TABLE:
             outputs, sparse = max(heads.values()), self._encoding.sparse > 0

@@ -77,11 +77,12 @@ def build_network(
 
 
 def build_table_network(
-    settings: Any, rows: int, kinds: Sequence[str | int], answer: Answer, outputs: int, sparse: bool, owner: str
+    settings: Any, rows: int | None, kinds: Sequence[str | int], answer: Answer, outputs: int, sparse: bool, owner: str
 ) -> tuple[Composite, Loss]:
-    """Return the network of the recipe for tables and its loss, for ``rows`` of values of these kinds. Raises ConfigError.
+    """Return the network of the recipe for tables and its loss, for rows of values of these kinds. Raises ConfigError.
 
-    ``sparse`` is whether the rows are those of a sparse matrix.
+    ``rows`` is that of :func:`~pellucid.recipes.tables.table_network`,
+    ``sparse`` whether the rows are those of a sparse matrix.
     """
     hidden = None if settings.hidden is None else _widths(settings.hidden, owner)
     activation = None if settings.activation is None else _activation(settings.activation, owner)

@@ -17,10 +17,17 @@ def _libraries() -> list[Any]:
 
 @functools.lru_cache(maxsize=1)
 def _libraries_of(modules: int) -> list[Any]:
-    """Return the controllers while so many modules have been imported: one that is imported later may bring a BLAS along."""
+    """Return the controllers while so many modules have been imported: one that is imported later may bring a BLAS along.
+
+    If the interpreter's encoding of file names cannot express where the libraries are (LC_ALL=C without UTF-8), threadpoolctl
+    finds none, and BLAS keeps its number of threads.
+    """
     from threadpoolctl import ThreadpoolController
 
-    controllers: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
+    try:
+        controllers: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
+    except UnicodeError:
+        return []
     return controllers
 
 

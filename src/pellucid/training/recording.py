@@ -119,7 +119,7 @@ class RecordedExecution:
         if recording is not None:
             self._begin(recording, x, step, offset)
             recording.tape.replay(0, recording.loss_begins)
-        elif self._can_record(x, training):
+        elif self._can_record(x, training, offset):
             recording = self._record(x, training, step, offset, past)
         else:
             return self._execution.forward(x, training=training, keep=keep, step=step, offset=offset, past=past)
@@ -186,9 +186,11 @@ class RecordedExecution:
         """Return memory for the caller's own intermediate results; see :meth:`Execution.buffer`."""
         return self._execution.buffer(name, shape)
 
-    def _can_record(self, x: Any, training: bool) -> bool:
+    def _can_record(self, x: Any, training: bool, offset: int) -> bool:
         """Return whether a pass over the samples x can be recorded, and takes so little time that it matters."""
         if self._shard.observer is not None or isinstance(x, SparseRows):
+            return False
+        if offset % self._group and 2 * self._group > MAX_SHAPES:  # there are too many places in a group to keep one of each
             return False
         return len(x) > 0 and (training or len(x) <= MAX_PREDICTED)
 

@@ -31,10 +31,12 @@ def read_mnist_5k() -> tuple[Array, Array, str]:
     with open_regular(path) as file:
         packed = file.read()
     try:  # each row of the CSV file has 784 pixels and a label
-        table = np.loadtxt(io.BytesIO(gzip.decompress(packed)), np.uint8, delimiter=",", ndmin=2)
+        table = np.loadtxt(io.BytesIO(gzip.decompress(packed)), np.int64, delimiter=",", ndmin=2)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise FileError(f"{path}: cannot be read: {error}") from None
+    if table.size and not 0 <= table.min() <= table.max() <= 255:  # NumPy 2.0 would read 256 as the byte 0
+        raise FileError(f"{path}: cannot be read: expected numbers from 0 to 255, got {table.min()} to {table.max()}")
     if table.shape != (5_000, 785) or table[:, -1].max() > 9:
         raise FileError(f"{path}: expected 5,000 rows of 784 pixels and a digit, got the shape {table.shape}")
-    labels = table[:, -1].astype(np.int64)
-    return np.ascontiguousarray(table[:, :-1]).reshape(-1, 28, 28), labels, hashlib.sha256(packed).hexdigest()
+    labels = table[:, -1].copy()
+    return table[:, :-1].astype(np.uint8).reshape(-1, 28, 28), labels, hashlib.sha256(packed).hexdigest()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pellucid.core.files import write_together
+from pellucid.core.files import utf8, write_together
 from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, FileError
 from pellucid.export.numpy_program.program import SIGNATURE, Functions, generate_program
@@ -34,7 +34,7 @@ def to_numpy(path: str | Path, trained: TrainedNetwork, layers: Functions | None
     weights = path.with_suffix(".npz")
     text, arrays = generate_program(trained, path.stem, layers)
     _check_replaceable(path, weights)
-    write_together({weights: npz_bytes(arrays), path: text.encode()})
+    write_together({weights: npz_bytes(arrays), path: utf8(text)})
 
 
 def npz_bytes(arrays: Mapping[str, Array]) -> bytes:

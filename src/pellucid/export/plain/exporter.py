@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
-from pellucid.core.files import write_together
+from pellucid.core.files import utf8, write_together
 from pellucid.errors import FileError
 from pellucid.export.plain.c_program import SIGNATURE, c_program
 from pellucid.export.plain.calls import PlainEmitter
@@ -32,7 +32,7 @@ def to_c(
     folder = Path(folder)
     for name in files:
         _check_replaceable(folder / name)
-    write_together({folder / name: text.encode() for name, text in files.items()})
+    write_together({folder / name: utf8(text) for name, text in files.items()})
 
 
 def _check_replaceable(path: Path) -> None:
