@@ -67,7 +67,7 @@ def test_a_figure_that_no_code_saves_is_found(tmp_path):
 
 
 def test_a_small_file_keeps_what_is_drawn():
-    """The same elements with the same texts are in the file, at the same places up to a tenth of a point, marks to a hundredth."""
+    """The same elements and texts are in the file, at the same places to a tenth of a point, and marks to a hundredth."""
     figure = plots.over_seeds({"loss": {"SGD <1>": [[3, 1, 2]], "Adam": [[1, 2, 30]]}}, [1, 2, 3], "epoch", log=["loss"])
     small = figures.small_svg(figure, "name", "abc")
     from pellucid.report import svg
@@ -80,7 +80,8 @@ def test_a_small_file_keeps_what_is_drawn():
     assert places[0] == pytest.approx(places[1], abs=0.051)
     numbers = [re.findall(r"-?\d+\.?\d*", " ".join(re.findall(r' d="([^"]*)"', text))) for text in (whole, small)]
     assert [float(x) for x in numbers[0]] == pytest.approx([float(x) for x in numbers[1]], abs=0.051)
-    marks = [re.findall(r"-?\d+\.?\d*", " ".join(re.findall(r'<path id="[^"]*" d="([^"]*)"', text))) for text in (whole, small)]
+    outlines = [" ".join(re.findall(r'<path id="[^"]*" d="([^"]*)"', text)) for text in (whole, small)]
+    marks = [re.findall(r"-?\d+\.?\d*", outline) for outline in outlines]
     assert [float(x) for x in marks[0]] == pytest.approx([float(x) for x in marks[1]], abs=0.0051)
     assert len(marks[0]) > 50
     words = [[word for word in re.findall(r">([^<]+)</t", text) if word.strip()] for text in (whole, small)]

@@ -39,8 +39,8 @@ def refused(message):
 
 @pytest.fixture
 def windows(monkeypatch):
-    """Files as on Windows: bytes are locked by msvcrt, folders cannot be opened, neither removed nor replaced are open files and
-    those that are read-only.
+    """Files as on Windows: bytes are locked by msvcrt, folders cannot be opened, open and read-only files are neither
+    removed nor replaced.
 
     Yields the files that the library has opened.
     """
@@ -147,7 +147,7 @@ def test_a_read_only_file_of_windows_is_refused_at_once(tmp_path, windows, monke
     path.chmod(0o444)
     monkeypatch.setattr(system.time, "sleep", None)
     for write in (lambda: write_text(path, "new"), lambda: write_together({tmp_path / "a": b"", path: b"new"})):
-        with pytest.raises(FileError, match=r"model: cannot be written: the file is read-only: allow writing, or choose another"):
+        with pytest.raises(FileError, match=r"model: cannot be written: the file is read-only: allow writing, or choose"):
             write()
     assert path.read_text() == "old"
     assert [one.name for one in tmp_path.iterdir()] == ["model"]

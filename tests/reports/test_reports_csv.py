@@ -60,7 +60,8 @@ def test_a_first_line_that_names_the_separator(read, plain, line, separator):
 def test_separators_at_the_end_of_the_lines(read, plain):
     """Rows with one more separator than the header shift all columns by one, silently.
 
-    Source: pandas-dev/pandas#41304. Right: an empty cell after the last column is none, if all rows have it; a full one is an error.
+    Source: pandas-dev/pandas#41304. Right: an empty cell after the last column is none, if all rows have it; a full one is an
+    error.
     """
     check_equal(read(table(last=",")), plain)
     check_equal(read(table(header="area,city,sold,", last=",")), plain)
@@ -72,7 +73,8 @@ def test_separators_at_the_end_of_the_lines(read, plain):
 def test_empty_rows_at_the_end(read, plain):
     """The last line of a table has no values; it becomes a row of NaN, on which the conversion of the labels fails.
 
-    Source: tensorflow/tensorflow#5024. Right: at the end, rows of empty cells are no rows, whether they have separators or spaces.
+    Source: tensorflow/tensorflow#5024. Right: at the end, rows of empty cells are no rows, whether they have separators or
+    spaces.
     """
     for end in ("\n\n", ",,\n,,\n", " , ,\n", "   \n", "\n,,\n\n"):
         check_equal(read(table() + end), plain)

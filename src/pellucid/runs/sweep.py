@@ -139,8 +139,8 @@ def _check_folder_names(cells: Iterable[Cell]) -> None:
         if other is not cell:
             one, two = (", ".join(f"{name}={value}" for name, value in each.items()) for each in (other, cell))
             raise ConfigError(
-                f"two cells of the grid would have the same folder, {folder_name(cell)}: {one} and {two}; give each value once, "
-                "and sweep over values that differ only in characters such as / and : in folders of their own (--out)"
+                f"two cells of the grid would have the same folder, {folder_name(cell)}: {one} and {two}; give each value "
+                "once, and values that differ only in characters such as / and : to sweeps in other folders (--out)"
             )
 
 

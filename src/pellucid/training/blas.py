@@ -34,9 +34,9 @@ def _libraries_of(modules: int) -> list[Any]:
 def describe() -> str:
     """Return the name and version of NumPy's BLAS and the kernels it chose, for records: ``openblas 0.3.31 SkylakeX``.
 
-    Other packages, such as SciPy, may have loaded a BLAS of their own. They are left out where NumPy's comes with NumPy, or with
-    macOS: threadpoolctl does not know Accelerate. It is named as NumPy was built with it, and so is NumPy's BLAS where none is
-    known; :class:`limited` has no effect on it.
+    Other packages, such as SciPy, may have loaded a BLAS of their own. They are left out where NumPy's comes with NumPy, and
+    where it is Accelerate, the one of macOS. This is none that threadpoolctl knows: it is named as NumPy was built with it, and
+    :class:`limited` has no effect on it. So it is with any other BLAS, if threadpoolctl finds none.
     """
     own = [lib for lib in _libraries() if "numpy" in lib.filepath]
     built = _built_with()

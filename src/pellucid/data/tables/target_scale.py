@@ -19,7 +19,8 @@ def unit_of(y: Array) -> Array:
     """
     largest = np.abs(y).max(axis=0, initial=0, where=np.isfinite(y)).astype(np.float64)
     _, exponent = np.frexp(largest)
-    units = np.where((largest == 0) | ((1 / _LARGE < largest) & (largest < _LARGE)), 1.0, np.ldexp(1.0, exponent - 1))
+    moderate = (largest == 0) | ((largest > 1 / _LARGE) & (largest < _LARGE))
+    units = np.where(moderate, 1.0, np.ldexp(1.0, exponent - 1))
     return units.astype(y.dtype if y.dtype.kind == "f" else np.float64)
 
 
