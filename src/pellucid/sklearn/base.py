@@ -164,7 +164,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         training, seed = samples, self._seed(first)
         if is_validated(settings, len(samples)):
             training, validation = samples.split(settings.validation_fraction, seed)
-        rows = len(training) if batch_size >= MIN_BATCH_OF_MEMBERS else None
+        rows = len(training) if min(batch_size, len(training)) >= MIN_BATCH_OF_MEMBERS else None
         if first:
             self._create_model(settings, training, seed, rows)
         options = fit_options(settings, len(training), batch_size, validated=validation is not None)
