@@ -6,7 +6,7 @@ trees on tabular data", 2024), in a smaller network and fewer epochs, so that a 
 - numbers are embedded by waves of learned frequencies (PBLD), codes of categories by learned vectors;
 - learned scales of the features, with a larger learning rate than the weights, choose among them;
 - three hidden layers with Mish for numbers and SELU for classes, and dropout;
-- for small tables an ensemble in one network, whose members share these layers
+- where numbers are predicted from few rows, an ensemble in one network, whose members share these layers
   (:class:`~pellucid.networks.members.Members`, after BatchEnsemble and TabM);
 - weights as in the neural tangent parametrization, in which a layer computes x W/√n_in with W of variance 1. A dense layer with
   :class:`~pellucid.initializers.LeCun` and the learning rate times 1/√n_in does the same steps with Adam;
@@ -59,9 +59,7 @@ RATES = {"numbers": 0.05, "classes": 0.01, "labels": 0.01}  # for weights of var
 # Factors of the learning rate by the last part of a path, as in RealMLP; those of weights are 1/√n_in.
 FACTORS = {"scale": 6.0, "b": 0.1, "frequencies": 0.1, "phases": 0.1}
 WAVES, FUNCTIONS = 16, 3  # of each number: waves, and mixtures of them
-MEMBERS = 4  # of the ensemble
-# The numbers of training rows for which there is one: (more than, at most). Classes need more than one step in an epoch.
-ROWS_OF_MEMBERS = {"numbers": (0, 2_500), "classes": (BATCH_SIZE, 2_500), "labels": (BATCH_SIZE, 2_500)}
+MEMBERS, MAX_ROWS_OF_MEMBERS = 4, 2_500  # members of the ensemble that numbers have which are learned from at most so many rows
 MIN_BATCH_OF_MEMBERS = 8 * MEMBERS  # samples: of smaller batches the members get too different parts
 VALIDATION = 0.2  # the share of the rows that choose the best epoch
 MIN_VALIDATED = 100  # rows: of fewer, none is left out, and the last epoch is used
@@ -188,8 +186,7 @@ def table_network(
     layers: list[Layer] = []
     for width in hidden:
         layers += [Dense(width, LeCun()), function, *([Dropout(dropout)] if dropout else [])]
-    low, high = ROWS_OF_MEMBERS[answer]
-    if embedded and layers and rows is not None and low < rows <= high:
+    if embedded and layers and answer == "numbers" and rows is not None and rows <= MAX_ROWS_OF_MEMBERS:
         ensemble = Members(MEMBERS, LearnedScale(Signs()), *layers, DensePerPosition(outputs, Zeros()))
         return Sequential(*first, ensemble, heads[answer])
     return Sequential(*first, *layers, Dense(outputs, Zeros()), heads[answer])
