@@ -68,7 +68,7 @@ def test_the_names_of_this_library_exist():
 
 
 DEFAULTS = {  # row of the table: the cell of this library, made from the defaults
-    "`SGD`: rate": lambda: numbers(SGD().learning_rate),
+    "`SGD`: rate, momentum": lambda: numbers(SGD().learning_rate, SGD().momentum),
     "`Adam`: rate, ε": lambda: numbers(Adam().learning_rate, Adam().epsilon),
     "`AdamW`: decay": lambda: f"{numbers(inspect.signature(AdamW).parameters['decay'].default)}, of weights, not of biases",
     "`RMSprop`: rate, share of the old mean, ε": lambda: numbers(RMSprop().learning_rate, RMSprop().alpha, RMSprop().epsilon),

@@ -14,7 +14,7 @@ SCREENSHOTS = Path(__file__).parents[2] / "runs" / "screenshots"  # to be checke
     ("width", "scheme"),
     [
         (360, "dark"),
-        (1920, "light"),
+        pytest.param(1920, "light", marks=pytest.mark.long),
         pytest.param(360, "light", marks=pytest.mark.long),
         pytest.param(1920, "dark", marks=pytest.mark.long),
     ],

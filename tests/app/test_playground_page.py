@@ -414,7 +414,9 @@ def test_a_session_that_the_server_dropped_is_replayed(browser, served):
     page.context.close()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (900, "light"), (1920, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(360, "dark"), (900, "light"), pytest.param(1920, "light", marks=pytest.mark.long)]
+)
 def test_nothing_moves_and_nothing_is_too_wide(open_page, width, scheme):
     page = open_page(SMALL + "&pace=1", width=width, height=800, scheme=scheme)
     ready(page)

@@ -31,8 +31,7 @@ def test_the_pad_and_the_verdict_are_on_the_first_screen(open_page, width, heigh
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize(("width", "height"), [(360, 740), (1280, 500)])  # both scroll
-@pytest.mark.parametrize("tab", ["Inside", "Why"])
+@pytest.mark.parametrize(("tab", "width", "height"), [("Inside", 360, 740), ("Why", 1280, 500)])  # both scroll
 def test_the_verdict_stays_in_view(open_page, mnist_folder, tab, width, height):
     page = open_page(width=width, height=height)
     wait_for_predictions(page, "–", "–")

@@ -35,6 +35,7 @@ def test_the_rate_rises_and_falls_to_a_tenth():
     assert rates[-1] == pytest.approx(0.2)
 
 
+@pytest.mark.long
 def test_a_short_training(folder, capsys):
     out = folder / "results.json"
     nanogpt.main(["--data-dir", str(folder), "--steps", "3", "--seeds", "2", "--only", "pellucid", "--out", str(out)])

@@ -31,6 +31,7 @@ def make(mnist_folder, tmp_path, monkeypatch, capsys):
     return made
 
 
+@pytest.mark.long
 def test_the_same_command_makes_the_same_bytes(make, mnist_folder):
     first, second = make("first"), make("second")
     names = ["draw-cnn.pellucid", "draw-mlp.pellucid", "pair.json", "replay.npz"]

@@ -118,6 +118,7 @@ def test_small_tables_have_more_splits():
     assert table_checks.split_count(10_000) == table_checks.FEWEST_SPLITS
 
 
+@pytest.mark.long
 def test_the_coverage_of_a_split_is_measured_on_its_test_part():
     from benchmarks.contenders.tables import trainings
 

@@ -572,7 +572,14 @@ def all_pages(folder: Path) -> dict[str, Path]:
     return {name: export(model, folder / f"{name}.html", title=name.title(), card=card) for name, model in models.items()}
 
 
-@pytest.mark.parametrize(("width", "height", "scheme"), [(1280, 900, "light"), (360, 740, "dark"), (640, 450, "light")])
+@pytest.mark.parametrize(
+    ("width", "height", "scheme"),
+    [
+        (360, 740, "dark"),
+        pytest.param(1280, 900, "light", marks=pytest.mark.long),
+        pytest.param(640, 450, "light", marks=pytest.mark.long),
+    ],
+)
 def test_no_page_scrolls_sideways_or_is_hard_to_use(width, height, scheme, open_file, axe_findings, tmp_path):
     """Of the windows, one is that of a phone, and one that of a page that is enlarged to 200 %."""
     for name, path in all_pages(tmp_path).items():
@@ -591,6 +598,7 @@ def test_no_page_scrolls_sideways_or_is_hard_to_use(width, height, scheme, open_
         ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_light_and_dark_pages_for_the_eye(open_file, tmp_path):
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     for name, path in all_pages(tmp_path).items():

@@ -67,6 +67,7 @@ def test_the_chapters_list_all_experiments_in_order():
     assert [name for name, _ in load_all()] == [name for members in CHAPTERS.values() for name in members]
 
 
+@pytest.mark.long
 def test_the_report_is_self_contained(tiny_results, tmp_path):
     for name in names():
         run(name, tiny_results, Size.TINY)  # measures what the tests above have not: with them, nothing

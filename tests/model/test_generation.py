@@ -158,7 +158,7 @@ def test_a_position_is_recorded_and_replayed():
     reader = Reader(state, 1)
     assert isinstance(reader._execution, RecordedExecution)
     read_on(reader, [[1, 2, 3]], 5)
-    assert [(key[0], key[1] is reader._past, key[2]) for key in reader._execution._recordings] == [(False, True, (1, 1))]
+    assert [(key[0], key[1] is reader._past, key[3]) for key in reader._execution._recordings] == [(False, True, (1, 1))]
 
 
 @pytest.mark.parametrize("name", WHOLE_WINDOWS)

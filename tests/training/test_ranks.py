@@ -435,6 +435,7 @@ def small_model(*layers, metrics=(), loss=None, rate=0.1):
     return network.compile((5,), loss or CrossEntropy(), SGD(rate), metrics)
 
 
+@pytest.mark.long
 def test_parts_in_float64_and_on_other_parameters():
     network = Sequential(Dense(4), BatchNorm(), Dropout(0.3), Dense(3), Softmax())
     state = ModelState(network, (5,), CrossEntropy(), SGD(0.1), 1, pellucid.kernels.load(), np.float64)
