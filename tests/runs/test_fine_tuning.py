@@ -130,14 +130,14 @@ def test_tables_keep_the_units_and_columns_of_the_model(tmp_path, monkeypatch):
     price = ("--target", "price", "--ignore", "warm")
     cli("train", "old.csv", *price, "--hidden", "4", "--epochs", 1, "--out", "regression")
     out = cli("train", "new.csv", *price, "--from", "regression", "--epochs", 1, "--out", "same")
-    assert "9 of 9 arrays" in out
+    assert "10 of 10 arrays" in out
     old, new = (Model.load(f"{name}/model.pellucid") for name in ("regression", "same"))
     assert (new.network, new.input_stage) == (old.network, old.input_stage), "scaled like the data of the first run"
     out = cli("train", "new.csv", "--target", "warm", "--ignore", "price", "--from", "same", "--epochs", 1, "--out", "classes")
-    assert "7 of 9 arrays of parameters and statistics; new: dense2, for 2 classes" in out
-    assert Model.load("classes/model.pellucid").network.layers[-2].units == 2
+    assert "8 of 10 arrays of parameters and statistics; new: members1.denseperposition1, for 2 classes" in out
+    assert Model.load("classes/model.pellucid").network.layers[-2].layers[-1] == DensePerPosition(2, Zeros())
     out = cli("train", "new.csv", "--target", "price", "--from", "same", "--epochs", 1, "--out", "again")
-    assert "9 of 9 arrays" in out, "the columns are those of the model"
+    assert "10 of 10 arrays" in out, "the columns are those of the model"
     out = cli("train", "new.csv", "--target", "a", "--from", "same", "--epochs", 1, code=2)
     assert "new.csv: a is a target, and a column that the model reads" in out
 
