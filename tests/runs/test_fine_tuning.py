@@ -38,6 +38,7 @@ from pellucid import (
     ShapeError,
     Sigmoid,
     Softmax,
+    Zeros,
     data,
 )
 from pellucid.app.api import RequestFields
