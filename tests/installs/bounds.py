@@ -15,7 +15,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-REQUIREMENT = re.compile(r"([A-Za-z0-9_-]+)(?:\[[^]]*\])?(?:>=([0-9.]+))?(?:;.*)?")
+REQUIREMENT = re.compile(r"([A-Za-z0-9_-]+)(?:\[[^]]*\])?(?:>=([0-9.]+)(?:,<[0-9.]+)?)?(?:;.*)?")
 
 
 def lower_bounds(requirements: list[str]) -> dict[str, str]:
