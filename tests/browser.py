@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
@@ -35,6 +35,55 @@ def chromium() -> Iterator[object]:
         browser = play.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+class Pages:
+    """Pages that one test after another uses, because a new page and the process that Chromium starts for it take a third of a second.
+
+    A page with a touch screen, or one whose clock or answers the test replaces (``own=True``), is closed after the test.
+    """
+
+    def __init__(self, browser):
+        self._browser = browser
+        self._free: list[object] = []
+        self._open: list[tuple[object, Mapping[str, Callable[..., object]], bool]] = []
+
+    def open(
+        self,
+        address: str,
+        listeners: Mapping[str, Callable[..., object]],
+        *,
+        width: int = 1280,
+        height: int = 900,
+        scheme: str = "light",
+        touch: bool = False,
+        own: bool = False,
+    ):
+        """Open the address in a page with this size and colour scheme, with listeners by the names of their events."""
+        own = own or touch
+        # Each page has a context, and so a window, of its own: only the foremost page of a window draws frames.
+        page = self._free.pop() if self._free and not own else self._browser.new_context(has_touch=touch).new_page()
+        self._open.append((page, listeners, own))
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme, reduced_motion="null")
+        page.set_default_timeout(1000 * LIMIT)
+        for event, listener in listeners.items():
+            page.on(event, listener)
+        page.goto(address)
+        return page
+
+    def end_test(self) -> None:
+        """Empty the pages for the next test, and close those that belong to this one."""
+        for page, listeners, own in self._open:
+            for event, listener in listeners.items():
+                page.remove_listener(event, listener)
+            if own:
+                page.context.close()
+            else:
+                page.mouse.move(0, 0)
+                page.goto("about:blank")
+                self._free.append(page)
+        self._open.clear()
 
 
 def settle(page) -> None:

@@ -104,6 +104,21 @@ def browser() -> Iterator[object]:
 
 
 @pytest.fixture(scope="session")
+def all_pages(browser) -> object:
+    """The pages of all tests (:class:`tests.browser.Pages`)."""
+    from tests.browser import Pages
+
+    return Pages(browser)
+
+
+@pytest.fixture
+def pages(all_pages) -> Iterator[object]:
+    """The pages of this test: ``pages.open(address, {"console": listener}, width=360)``."""
+    yield all_pages
+    all_pages.end_test()
+
+
+@pytest.fixture(scope="session")
 def axe_findings() -> Callable[[object], list[str]]:
     """A function that returns what axe-core, from a package on PyPI that contains it, finds on a page.
 

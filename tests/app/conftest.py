@@ -173,27 +173,19 @@ def served(state) -> Iterator[str]:
 
 
 @pytest.fixture
-def open_page(browser, served) -> Iterator[Callable[..., object]]:
+def open_page(pages, served) -> Iterator[Callable[..., object]]:
     """A function that opens the page: ``open_page("#draw", width=360, scheme="dark")``.
 
-    At the end of the test, there must be no errors on the console, and no requests to other hosts.
+    At the end of the test, there must have been no errors on the console, and no requests to other hosts.
     """
-    contexts, problems = [], []
-
-    def opened(hash: str = "", *, width: int = 1280, height: int = 900, scheme: str = "light", touch: bool = False):
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(1000 * LIMIT)
-        page.on("console", lambda message: message.type == "error" and problems.append(message.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("request", lambda request: request.url.startswith((served, "data:")) or problems.append(request.url))
-        page.goto(f"{served}/{hash}")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
+    problems: list[str] = []
+    listeners = {
+        "console": lambda message: message.type == "error" and problems.append(message.text),
+        "pageerror": lambda error: problems.append(str(error)),
+        "request": lambda request: request.url.startswith((served, "data:")) or problems.append(request.url),
+    }
+    yield lambda hash="", **options: pages.open(f"{served}/{hash}", listeners, **options)
+    pages.end_test()
     assert problems == []
 
 

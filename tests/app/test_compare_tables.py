@@ -168,7 +168,7 @@ def test_the_page_shows_scores_that_are_not_numbers(ask, open_page, mnist_folder
             row |= {name: None for name in ("r2", "mse", "loss", "roc_auc", "calibration_error") if name in row}
         route.fulfill(response=answer, json=found)
 
-    page = open_page()
+    page = open_page(own=True)
     page.route("**/api/compare/tables/results", without_numbers)
     page.get_by_role("tab", name="Compare").click()
     page.locator(".compare-importance").wait_for()

@@ -72,7 +72,7 @@ def test_the_last_step_shows_the_image_that_the_networks_receive(open_page, clie
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
 def test_the_animation_goes_through_all_steps(open_page, motion):
-    page = open_page()
+    page = open_page(own=True)
     page.emulate_media(reduced_motion=motion)
     page.clock.install()
     page.get_by_text("How the strokes become an image").click()

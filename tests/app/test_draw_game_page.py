@@ -63,7 +63,7 @@ def test_a_miss_that_is_not_ticked_is_not_saved(open_page, state):
 
 
 def test_the_game_ends_by_the_clock_which_can_be_switched_off(open_page):
-    page = open_page()
+    page = open_page(own=True)
     page.clock.install()
     wait_for_predictions(page, "–", "–")
     page.clock.pause_at(datetime.now() + timedelta(hours=1))

@@ -41,15 +41,16 @@ RUN = """
 
 
 @pytest.fixture
-def page(browser):
+def page(pages):
     """An empty page, on whose console there must be no error."""
-    context = browser.new_context()
-    page, problems = context.new_page(), []
-    page.on("console", lambda message: problems.append(message.text))
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("request", lambda request: problems.append(request.url))
-    yield page
-    context.close()
+    problems: list[str] = []
+    listeners = {
+        "console": lambda message: problems.append(message.text),
+        "pageerror": lambda error: problems.append(str(error)),
+        "request": lambda request: problems.append(request.url),
+    }
+    yield pages.open("about:blank", listeners)
+    pages.end_test()
     assert problems == []
 
 

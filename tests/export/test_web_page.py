@@ -57,27 +57,23 @@ HOSTILE = ("</script><script>window.bad=1</script>", "<img src=x onerror=bad>", 
 
 
 @pytest.fixture
-def open_file(browser) -> Iterator[Callable[..., object]]:
+def open_file(pages) -> Iterator[Callable[..., object]]:
     """A function that opens a page: ``open_file(path, width=360, scheme="dark")``.
 
-    At the end of the test, there must be no errors on the console, and no request but that for the file itself.
+    At the end of the test, there must have been no errors on the console, and no request but that for the file itself.
     """
-    contexts, problems = [], []
+    problems: list[str] = []
 
-    def opened(path: Path, *, width: int = 1280, height: int = 900, scheme: str = "light", touch: bool = False):
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(1000 * LIMIT)
-        page.on("console", lambda message: message.type in ("error", "warning") and problems.append(message.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("request", lambda request: request.url == path.as_uri() or problems.append(request.url))
-        page.goto(path.as_uri())
-        return page
+    def opened(path: Path, **options):
+        listeners = {
+            "console": lambda message: message.type in ("error", "warning") and problems.append(message.text),
+            "pageerror": lambda error: problems.append(str(error)),
+            "request": lambda request: request.url == path.as_uri() or problems.append(request.url),
+        }
+        return pages.open(path.as_uri(), listeners, **options)
 
     yield opened
-    for context in contexts:
-        context.close()
+    pages.end_test()
     assert problems == []
 
 
@@ -620,10 +616,9 @@ def test_the_page_has_only_the_parts_that_it_needs(tmp_path):
         assert not re.search(r"(src|href)=\"(?!data:)", text), "nothing is loaded"
 
 
-def test_the_browser_itself_forbids_requests(browser, tmp_path):
+def test_the_browser_itself_forbids_requests(pages, tmp_path):
     path = export(digits_model(), tmp_path / "digits.html")
-    page = browser.new_page()
-    page.goto(path.as_uri())
+    page = pages.open(path.as_uri(), {})
     refused = "fetch('http://127.0.0.1:9/').then(() => 'sent', (error) => String(error))"
     assert "Failed to fetch" in page.evaluate(refused)
     policy = page.locator("meta[http-equiv]").get_attribute("content")
@@ -632,7 +627,6 @@ def test_the_browser_itself_forbids_requests(browser, tmp_path):
     for tag in ("script", "style"):
         content = re.search(rf"<{tag}(?: type=\"module\")?>(.*?)</{tag}>", text, re.DOTALL)[1]
         assert f"{tag}-src 'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'" in policy
-    page.close()
 
 
 def test_names_are_text_whatever_is_in_them(open_file, tmp_path):
