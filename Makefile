@@ -10,7 +10,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-long test-lowest test-newest test-installs docs notebooks clean
+.PHONY: demo test types tests test-long test-lowest test-newest test-installs docs notebooks clean
 
 demo: .venv/demo.done
 	$(BIN)/pellucid train mnist --model mlp --out runs/demo-mlp --force
@@ -24,19 +24,24 @@ demo: .venv/demo.done
 	@echo "Next:    $(BIN)/pellucid draw   draws digits in the browser; $(BIN)/pellucid --help"
 
 # NumPy's OpenBLAS lets a thread that has no work spin for 2^26 cycles, on a core that other tests need: now for 2^4.
-test test-long: export OPENBLAS_THREAD_TIMEOUT = 4
+tests test-long: export OPENBLAS_THREAD_TIMEOUT = 4
 
 # Python stores the bytecode of what it imports, also where the environment says that it does not: tests start many processes.
-test test-long: export PYTHONDONTWRITEBYTECODE =
+tests test-long: export PYTHONDONTWRITEBYTECODE =
 
-# Kernels that the tests need are compiled beside the check of types, which uses one core.
-# The files stay in their order, in which the slow ones come first (tests/conftest.py), because pytest-xdist would begin with the files that have the
-# most tests and end with the few that are slow. A third worker on two cores makes the tests of pages wait too long for the browser.
+# The check of types runs beside the tests. Tests wait for the browser, processes and clocks, which leaves time for a third worker
+# on two cores. The files stay in their order, in which the slow ones come first (tests/conftest.py), because pytest-xdist would
+# begin with the files that have the most tests and end with the few that are slow.
 test: .venv/test.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pellucid warm-up >/dev/null & $(BIN)/mypy; status=$$?; wait; exit $$status
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
+	@$(MAKE) --no-print-directory -j 2 types tests
+
+types:
+	$(BIN)/mypy
+
+tests:
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: .venv/test.done
 	$(BIN)/pytest
