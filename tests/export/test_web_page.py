@@ -47,7 +47,7 @@ from pellucid.export.web_page import scripts
 from pellucid.export.web_page.description import MAP_COLORS, describe_input, describe_output
 from pellucid.plots.class_maps import CLASS_COLORS
 from pellucid.runs.folder import RunFolder
-from tests.browser import LIMIT, draw, settle
+from tests.browser import draw, settle
 
 BOUND = 1e-5
 SCREENSHOTS = Path(__file__).parents[2] / "runs" / "screenshots"  # to be checked by eye
