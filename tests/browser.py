@@ -38,7 +38,7 @@ def chromium() -> Iterator[object]:
 
 
 class Pages:
-    """Pages that one test after another uses, because a new page and the process that Chromium starts for it take a third of a second.
+    """Pages that one test after another uses: a new page, with its process, takes a third of a second.
 
     A page with a touch screen, or one whose clock or answers the test replaces (``own=True``), is closed after the test.
     """
