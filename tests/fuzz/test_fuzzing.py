@@ -21,17 +21,17 @@ from tests.fuzz.running import check, time_limited
 from tests.fuzz.target import Target
 
 INPUTS = {  # of each target in the fast tests, with the memory of every fourth measured
-    "model-files": 120,
-    "checkpoints": 150,
+    "model-files": 60,
+    "checkpoints": 75,
     "networks": 200,
-    "run-folders": 100,
+    "run-folders": 50,
     "idx": 1000,
     "tables": 500,
     "series": 500,
     "pictures": 300,
     "setting-texts": 1000,
     "drawings": 200,
-    "command-lines": 24,
+    "command-lines": 12,
 }
 
 

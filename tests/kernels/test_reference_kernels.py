@@ -11,11 +11,12 @@ from pellucid import kernels as kernel_sets
 from pellucid.kernels import reference
 from pellucid.kernels.reference import convolution
 from pellucid.kernels.window import Window
+from tests.kernels.dtypes import FLOAT64_KERNELS
 
 KERNELS = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
 
 
-@KERNELS
+@FLOAT64_KERNELS
 @pytest.mark.parametrize(
     ("name", "values", "settings", "wanted"),
     [
@@ -33,7 +34,7 @@ def test_gradients_at_the_corners_of_activations(kernels, name, values, settings
     np.testing.assert_allclose(out, [wanted], rtol=1e-15)
 
 
-@KERNELS
+@FLOAT64_KERNELS
 def test_the_slope_of_a_prelu_learns_where_x_is_not_positive(kernels):
     x, dslope = np.array([[-2.0], [0.0], [3.0]]), np.empty(1)
     dx = kernels.prelu_backward(x, np.array([0.25]), np.ones_like(x), dslope, np.empty_like(x))
@@ -41,7 +42,7 @@ def test_the_slope_of_a_prelu_learns_where_x_is_not_positive(kernels):
     np.testing.assert_array_equal(dx, [[0.25], [0.25], [1]])
 
 
-@KERNELS
+@FLOAT64_KERNELS
 def test_rules_leave_parameters_without_a_gradient_alone(kernels):
     theta, g = np.array([1.0, 2.0]), np.zeros(2)
     kernels.lion(theta, g, np.zeros(2), 0.1, 0.9, 0.99)
@@ -54,7 +55,7 @@ def test_rules_leave_parameters_without_a_gradient_alone(kernels):
     np.testing.assert_allclose(theta, [0.95, 1.6], rtol=1e-15)
 
 
-@KERNELS
+@FLOAT64_KERNELS
 def test_the_penalty_of_a_weight_of_zero(kernels):
     g = np.array([1.0, 1.0, 1.0])
     kernels.add_penalty(g, np.array([0.0, -2.0, 4.0]), 0.5, 0.25)
@@ -89,7 +90,7 @@ def test_upsampling_by_one_is_the_identity():
         np.testing.assert_array_equal(kernel(x, np.empty_like(x)), x)
 
 
-@KERNELS
+@FLOAT64_KERNELS
 def test_softmax_is_along_the_last_axis_of_any_array(kernels):
     x = np.random.default_rng(0).normal(size=(2, 3, 4))
     out, logarithm = kernels.softmax(x, np.empty_like(x)), kernels.log_softmax(x, np.empty_like(x))
@@ -97,7 +98,7 @@ def test_softmax_is_along_the_last_axis_of_any_array(kernels):
     np.testing.assert_allclose(logarithm, scipy.special.log_softmax(x, axis=2), rtol=1e-12)
 
 
-@KERNELS
+@FLOAT64_KERNELS
 def test_moments_are_those_of_the_last_axis_of_any_array(kernels):
     x = np.random.default_rng(0).normal(size=(2, 3, 4, 5))
     mean, m2 = np.empty(5), np.empty(5)
@@ -123,7 +124,7 @@ def test_moments_that_would_be_denormal_in_float32_become_zero(kernels):
     np.testing.assert_array_equal(m, [0, 0, 0.5e-29])
 
 
-@KERNELS
+@FLOAT64_KERNELS
 def test_gradients_at_the_target_and_at_the_margin(kernels):
     y, dy = np.array([[1.0, 2.0, 3.0]]), np.empty((1, 3))
     kernels.pinball(y, np.full((1, 3), 2.0), np.ones(1), 1.0, np.full(3, 0.75), dy)

@@ -28,6 +28,7 @@ from pellucid import (
     kernels as kernel_sets,
 )
 from pellucid.testing import asymmetric, layouts, run_layer
+from tests.kernels.dtypes import FLOAT64_KERNELS
 
 BOTH = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -49,7 +50,7 @@ CLOSED = {
 }
 
 
-@BOTH
+@FLOAT64_KERNELS
 @DTYPES
 @pytest.mark.parametrize("layer", CLOSED, ids=repr)
 def test_values_against_closed_forms(layer, kernels, dtype):

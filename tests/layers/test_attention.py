@@ -11,6 +11,7 @@ from pellucid import Attention, ConfigError, CrossAttention, Graph, Identity, No
 from pellucid.kernels import compiled
 from pellucid.layers import Context, ShardState
 from pellucid.testing import asymmetric, check_layer, layouts, run_layer
+from tests.kernels.dtypes import FLOAT64_KERNELS
 from tests.kernels.test_kernel_pairs import BOTH, DTYPES
 
 N, T, W, HEADS = 2, 5, 6, 3
@@ -38,7 +39,7 @@ def written_out(q, k, v, visible):
     return out
 
 
-@BOTH
+@FLOAT64_KERNELS
 @pytest.mark.parametrize("causal", [False, True])
 def test_the_output_is_the_formula(kernels, causal):
     layer, x = Attention(HEADS, causal=causal), asymmetric((N, T, W))
@@ -54,7 +55,7 @@ def test_the_output_is_the_formula(kernels, causal):
     np.testing.assert_allclose(run_layer(layer, x, theta=theta, kernels=kernels).y, expected, rtol=1e-12)
 
 
-@BOTH
+@FLOAT64_KERNELS
 def test_a_context_of_one_reads_its_own_value(kernels):
     layer, x = Attention(2, causal=True, rotary=True), asymmetric((3, 1, 4))
     theta, p = parameters(layer, (1, 4))
@@ -130,7 +131,7 @@ def test_without_positions_the_order_does_not_matter_and_with_rotary_only_distan
     )
 
 
-@BOTH
+@FLOAT64_KERNELS
 def test_products_of_rotated_vectors_depend_on_their_distance(kernels):
     heads, d, t = 2, 6, 9
     angles = np.arange(t)[:, None] * np.array([1.0, 0.1, 0.01])
@@ -195,7 +196,7 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(dtype):
         np.testing.assert_array_equal(one, three)
 
 
-@BOTH
+@FLOAT64_KERNELS
 def test_dropout_keeps_the_expected_output(kernels):
     x = np.ones((1, 400, 2))
     no_mask, log_sum = np.empty((1, 0)), np.empty((1, 1, 400))

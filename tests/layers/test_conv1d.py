@@ -24,6 +24,7 @@ from pellucid.errors import ConfigError
 from pellucid.initializers import initial_values
 from pellucid.kernels import compiled, reference
 from pellucid.testing import asymmetric, layouts, run_layer
+from tests.kernels.dtypes import FLOAT64_KERNELS
 
 BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference", "compiled"])
 
@@ -64,7 +65,7 @@ def scipy_conv(case: SimpleNamespace) -> np.ndarray:
     return np.stack(outputs, axis=2)
 
 
-@BOTH
+@FLOAT64_KERNELS
 @pytest.mark.parametrize("seed", range(24))
 def test_sequences_are_convolved_as_by_scipy(kernels, seed):
     case = random_case(seed)

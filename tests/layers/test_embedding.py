@@ -21,11 +21,12 @@ from pellucid import (
 )
 from pellucid.initializers import initial_values
 from pellucid.testing import asymmetric, layouts, run_layer
+from tests.kernels.dtypes import FLOAT64_KERNELS
 
 BOTH = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
 
 
-@BOTH
+@FLOAT64_KERNELS
 def test_it_equals_a_dense_layer_on_one_hot_vectors(kernels):
     layer = Embedding(6, 150)  # large enough for several tasks
     x = np.random.default_rng(0).integers(0, 5, (40, 9)).astype(np.float64)  # the last row is not used

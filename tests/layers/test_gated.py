@@ -8,11 +8,12 @@ import scipy.special
 
 from pellucid import GELU, Dense, Glorot, ShapeError, SwiGLU, Zeros, kernels as kernel_sets
 from pellucid.testing import asymmetric, layouts, run_layer
+from tests.kernels.dtypes import FLOAT64_KERNELS
 
 BOTH = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
 
 
-@BOTH
+@FLOAT64_KERNELS
 @pytest.mark.parametrize("bias", [False, True])
 def test_swiglu_is_the_formula_of_the_paper(kernels, bias):
     layer, x = SwiGLU(300, bias=bias), asymmetric((70, 2, 5))  # large enough for several tasks

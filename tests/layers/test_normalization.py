@@ -26,6 +26,7 @@ from pellucid.kernels import compiled, reference
 from pellucid.networks import fused
 from pellucid.optim import SGD
 from pellucid.testing import asymmetric, check_layer, layouts, run_layer
+from tests.kernels.dtypes import FLOAT64_KERNELS
 
 BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference", "compiled"])
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -120,7 +121,7 @@ def test_layer_norm_without_bias_is_layer_norm_with_a_bias_of_zero():
 # -- root mean square normalization -----------------------------------------------------------------------------------
 
 
-@BOTH
+@FLOAT64_KERNELS
 @DTYPES
 @pytest.mark.parametrize("shape", [(6, 4), (5, 300, 7), (2000, 3, 40)])  # one task and many
 def test_rms_norm_is_its_closed_form(kernels, dtype, shape):
@@ -164,7 +165,7 @@ def closed_form(x, dy, gamma, beta, epsilon):
     return gamma * xhat + beta, dx, (dy * xhat).sum(axis=0), dy.sum(axis=0)
 
 
-@BOTH
+@FLOAT64_KERNELS
 @pytest.mark.parametrize("shards", [1, 2, 4, 9])
 @pytest.mark.parametrize("shape", [(7, 3), (7, 2, 3, 4)])
 def test_batch_norm_uses_the_statistics_of_the_whole_batch(kernels, shards, shape):

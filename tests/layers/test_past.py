@@ -42,6 +42,7 @@ from pellucid.layers.context import Past
 from pellucid.networks import folded, fused
 from pellucid.testing import asymmetric, layouts
 from pellucid.training.execution import Execution
+from tests.kernels.dtypes import FLOAT64_KERNELS
 
 BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference", "compiled"])
 TIME, WIDTH = 12, 5
@@ -95,7 +96,7 @@ def in_passes(execution, x, pieces, past):
     return np.concatenate(outputs, axis=1)
 
 
-@BOTH
+@FLOAT64_KERNELS
 @pytest.mark.parametrize("pieces", [[TIME], [7, 1, 1, 3], [1] * TIME], ids=str)
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("form", [lambda layer: layer, fused, folded], ids=["layers", "fused", "folded"])

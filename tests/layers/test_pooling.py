@@ -23,6 +23,7 @@ from pellucid.kernels import compiled, reference
 from pellucid.kernels.window import Window
 from pellucid.layers.reshape import Flatten
 from pellucid.testing import asymmetric, run_layer
+from tests.kernels.dtypes import FLOAT64_KERNELS
 
 BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference", "compiled"])
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -54,7 +55,7 @@ def averaging(layer):
     return AveragePool2D(layer.kernel_size, layer.stride, layer.padding)
 
 
-@BOTH
+@FLOAT64_KERNELS
 @DTYPES
 @ROWS
 def test_max_pooling_equals_numpy(kernels, dtype, layer, window, padding, size, channels):

@@ -27,6 +27,7 @@ from pellucid import (
 )
 from pellucid.initializers import Constant, initial_values
 from pellucid.testing import asymmetric, layouts, run_layer
+from tests.kernels.dtypes import FLOAT64_KERNELS
 
 BOTH = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
 SHAPES = pytest.mark.parametrize("shape", [(5, 3), (3000, 30), (2, 700)])  # one task and several, narrow rows and wide ones
@@ -39,7 +40,7 @@ def slots_of(layer, shape):
     return theta, layout.arrays(theta), layout
 
 
-@BOTH
+@FLOAT64_KERNELS
 @SHAPES
 def test_learned_scales(kernels, shape):
     x, dy = asymmetric(shape), asymmetric(shape, 1)
@@ -55,7 +56,7 @@ def test_scales_are_one_at_first():
     np.testing.assert_array_equal(run_layer(LearnedScale(), x).y, x)
 
 
-@BOTH
+@FLOAT64_KERNELS
 @SHAPES
 def test_waves_of_numbers(kernels, shape):
     x, dy = 3 * asymmetric(shape), asymmetric((*shape, 5), 1)
@@ -80,7 +81,7 @@ def test_waves_in_float32_have_all_digits(kernels):
     np.testing.assert_allclose(y[:, 0], np.cos(2 * np.pi * turns.astype(np.float64)), atol=2e-6)
 
 
-@BOTH
+@FLOAT64_KERNELS
 def test_bins_by_hand(kernels):
     layer = PiecewiseLinear(((0.0, 1.0, 3.0, 4.0), (-2.0, 2.0)))
     x = np.array([[-1.0, -4.0], [0.25, 0.0], [2.0, 3.0], [5.0, 1.0]])
@@ -112,7 +113,7 @@ def test_invalid_bins_are_refused():
         PiecewiseLinear(((0.0, 1.0),)).build((3,))
 
 
-@BOTH
+@FLOAT64_KERNELS
 @pytest.mark.parametrize("shape", [(4, 3, 2), (1000, 20, 16), (3, 1, 300)])
 @pytest.mark.parametrize("units", [1, 3, 17])
 def test_dense_layers_per_position(kernels, shape, units):
@@ -134,7 +135,7 @@ def test_each_position_has_the_fan_in_of_its_own():
     assert p["W"].std() == pytest.approx(1 / 5, rel=0.01)  # LeCun with 25 inputs, not 50 · 25
 
 
-@BOTH
+@FLOAT64_KERNELS
 @SHAPES
 def test_parametric_activations(kernels, shape):
     x, dy = asymmetric(shape), asymmetric(shape, 1)
@@ -154,7 +155,7 @@ def test_parametric_activations_are_the_activation_at_first():
     np.testing.assert_allclose(ours.y, prelu.y, atol=1e-15)
 
 
-@BOTH
+@FLOAT64_KERNELS
 def test_take(kernels):
     x, dy = asymmetric((700, 6)), asymmetric((700, 4), 1)
     out = run_layer(Take((5, 0, 2, 0)), x, dy, kernels=kernels)

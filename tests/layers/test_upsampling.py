@@ -10,12 +10,13 @@ from pellucid import ShapeError, UpSample1D, UpSample2D
 from pellucid.errors import ConfigError
 from pellucid.kernels import compiled, reference
 from pellucid.testing import asymmetric, run_layer
+from tests.kernels.dtypes import FLOAT64_KERNELS
 
 BOTH = pytest.mark.parametrize("kernels", [reference, compiled], ids=["reference", "compiled"])
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
-@BOTH
+@FLOAT64_KERNELS
 @pytest.mark.parametrize("factor", [1, 2, 3, 8])
 def test_linear_interpolation_of_sequences_equals_numpy(kernels, factor):
     x = asymmetric((2, 7, 3))
@@ -25,7 +26,7 @@ def test_linear_interpolation_of_sequences_equals_numpy(kernels, factor):
     np.testing.assert_allclose(out.y, np.swapaxes(wanted, 1, 2), atol=1e-13)
 
 
-@BOTH
+@FLOAT64_KERNELS
 @DTYPES
 @pytest.mark.parametrize(("factor", "size"), [(2, (5, 4)), ((3, 2), (4, 7)), ((1, 4), (2, 1)), ((2, 5), (1, 9))], ids=str)
 def test_images_equal_scipy_and_the_gradient_is_the_transposed_map(kernels, dtype, factor, size):

@@ -23,12 +23,13 @@ from pellucid import (
 )
 from pellucid.data import Dataset
 from pellucid.model.ensemble import Ensemble
+from tests.kernels.dtypes import FLOAT64_KERNELS
 from tests.losses.test_losses import KERNELS, computed
 
 # -- cosine distance --------------------------------------------------------------------------------------------------
 
 
-@KERNELS
+@FLOAT64_KERNELS
 def test_the_cosine_distance_equals_scipys(kernels):
     random = np.random.default_rng(0)
     z, y = random.normal(size=(20, 5)), random.integers(-9, 9, (20, 5)) + 0.5

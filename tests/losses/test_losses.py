@@ -45,6 +45,7 @@ from pellucid.losses import Loss
 from pellucid.testing import asymmetric, check_loss
 from pellucid.training.state import ModelState
 from pellucid.training.step import GradientStep
+from tests.kernels.dtypes import FLOAT64_KERNELS
 
 KERNELS = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
 RANDOM = np.random.default_rng(0)
@@ -119,7 +120,7 @@ def test_the_table_has_every_loss():
     assert set(registered_classes(Loss).values()) == {type(loss) for loss, _, _ in PAIRS}
 
 
-@KERNELS
+@FLOAT64_KERNELS
 def test_values_equal_those_of_scikit_learn_and_scipy(kernels):
     random = np.random.default_rng(1)
     z, w = random.normal(0, 5, (50, 4)), random.random(50)
@@ -158,7 +159,7 @@ def computed(loss, z, y, kernels, dtype=np.float64):
     return each, a, dz
 
 
-@KERNELS
+@FLOAT64_KERNELS
 def test_regression_losses_by_hand(kernels):
     z, y = [[0.5, -3.0], [2.0, 1.0]], [[0.0, 1.0], [2.0, 1.5]]  # errors ½ and −4, 0 and −½
     each, a, dz = computed(MeanAbsoluteError(), z, y, kernels)
@@ -181,7 +182,7 @@ def test_the_squared_error_of_logarithms_by_hand(kernels):
     assert not np.isfinite(computed(LogSquaredError(), [[-1.0]], [[1.0]], kernels)[0]).any()
 
 
-@KERNELS
+@FLOAT64_KERNELS
 def test_the_poisson_loss_is_the_negative_log_likelihood_of_the_counts(kernels):
     z, counts = np.array([[0.3], [-1.0], [2.0]]), np.array([0, 3, 7])
     each, rates, dz = computed(Poisson(), z, counts, kernels)
@@ -191,7 +192,7 @@ def test_the_poisson_loss_is_the_negative_log_likelihood_of_the_counts(kernels):
     np.testing.assert_allclose(dz, np.exp(z) - counts[:, None], rtol=1e-12)
 
 
-@KERNELS
+@FLOAT64_KERNELS
 def test_hinge_losses_by_hand_and_by_scikit_learn(kernels):
     z, answers = np.array([[2.0], [0.25], [-3.0], [-0.5]]), np.array([1, 1, 1, 0])
     each, _, dz = computed(Hinge(), z, answers, kernels)
@@ -203,7 +204,7 @@ def test_hinge_losses_by_hand_and_by_scikit_learn(kernels):
     np.testing.assert_allclose(3 * dz, [[-1, 1, 0], [1, 0, -1], [1, -2, 1]], rtol=1e-15)
 
 
-@KERNELS
+@FLOAT64_KERNELS
 def test_the_divergence_equals_scipys_and_is_zero_where_outputs_equal_targets(kernels):
     random = np.random.default_rng(1)
     z = random.normal(0, 5, (50, 4))
@@ -218,7 +219,7 @@ def test_the_divergence_equals_scipys_and_is_zero_where_outputs_equal_targets(ke
     np.testing.assert_allclose(dz, 0, atol=1e-7)
 
 
-@KERNELS
+@FLOAT64_KERNELS
 def test_smoothing_equals_cross_entropy_with_smoothed_targets(kernels):
     random = np.random.default_rng(1)
     z, labels, soft = random.normal(0, 5, (50, 4)), np.arange(50) % 4, random.dirichlet(np.ones(4), 50)

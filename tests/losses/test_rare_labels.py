@@ -20,6 +20,7 @@ from pellucid import (
 )
 from pellucid.core.config import from_json
 from pellucid.losses import Loss
+from tests.kernels.dtypes import FLOAT64_KERNELS
 from tests.losses.test_losses import KERNELS, computed
 
 LOSSES = [
@@ -48,7 +49,7 @@ def closed_form(loss, z, y):
     return positive * y * yes + negative * (1 - y) * no, positive * y * yes_slope - negative * (1 - y) * no_slope
 
 
-@KERNELS
+@FLOAT64_KERNELS
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
 def test_values_and_gradients_equal_the_closed_form(loss, kernels):
     random = np.random.default_rng(2)
@@ -72,7 +73,7 @@ def test_by_hand(kernels):
     np.testing.assert_allclose(dz.ravel(), [-slope / 4, 3 * slope / 4], rtol=1e-15)
 
 
-@KERNELS
+@FLOAT64_KERNELS
 def test_without_weights_both_are_the_cross_entropy(kernels):
     random = np.random.default_rng(3)
     z, y = random.normal(0, 5, (40, 3)), random.random((40, 3))

@@ -25,6 +25,7 @@ from pellucid import (
     SquaredError,
 )
 from pellucid.explain import saliency
+from tests.kernels.dtypes import FLOAT64_KERNELS
 from tests.losses.test_losses import KERNELS, computed
 
 # -- quantiles --------------------------------------------------------------------------------------------------------
@@ -83,7 +84,7 @@ def test_levels_are_between_0_and_1(wrong):
 # -- normal distributions ---------------------------------------------------------------------------------------------
 
 
-@KERNELS
+@FLOAT64_KERNELS
 def test_the_gaussian_loss_is_the_negative_log_density(kernels):
     random = np.random.default_rng(0)
     means, logarithms, y = random.normal(size=(3, 40, 2))

@@ -43,6 +43,7 @@ from pellucid.core.config import registered_classes
 from pellucid.core.memory import Layout, Slot
 from pellucid.initializers import Zeros
 from pellucid.optim import Clock, Component, Transform, Updater, components_of
+from tests.kernels.dtypes import FLOAT64_KERNELS
 
 KERNELS = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
 LAYOUT = Layout({"W": Slot((4, 5), Zeros()), "b": Slot((5,), Zeros(), decay=False), "V": Slot((5, 3), Zeros())})
@@ -282,7 +283,7 @@ ROWS = [
 ]
 
 
-@KERNELS
+@FLOAT64_KERNELS
 @pytest.mark.parametrize(("optimizer", "update"), ROWS, ids=[repr(row[0]) for row in ROWS])
 def test_twenty_steps_by_hand(optimizer, update, kernels):
     got, theta, _ = run(optimizer, kernels)

@@ -29,6 +29,7 @@ from pellucid.core.config import from_json, to_json
 from pellucid.core.memory import Layout, Slot
 from pellucid.initializers import Zeros
 from pellucid.optim import Updater, with_learning_rate
+from tests.kernels.dtypes import FLOAT64_KERNELS
 
 KERNELS = pytest.mark.parametrize("kernels", [kernel_sets.load(name) for name in kernel_sets.SETS], ids=kernel_sets.SETS)
 LAYOUT = Layout(
@@ -61,7 +62,7 @@ def trained(optimizer, kernels, steps=5):
     return LAYOUT.arrays(theta)
 
 
-@KERNELS
+@FLOAT64_KERNELS
 @pytest.mark.parametrize(
     "pieces",
     [

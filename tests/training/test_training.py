@@ -121,7 +121,7 @@ def test_a_sample_weight_counts_like_repeated_samples():
     x, y = random.normal(size=(6, 5)), random.integers(0, 3, 6)
     repeats = np.array([1, 2, 0, 3, 1, 1])
     network = Sequential(Dense(4), ReLU(), Dense(3), Softmax())
-    state = ModelState(network, (5,), CrossEntropy(), SGD(0.1), 0, kernels.load(), float)
+    state = ModelState(network, (5,), CrossEntropy(), SGD(0.1), 0, kernels.load("reference"), float)
     weighted, repeated = GradientStep(state), GradientStep(state)
     loss = weighted(x, y, repeats.astype(np.float64), 1)
     expected = repeated(x.repeat(repeats, axis=0), y.repeat(repeats), np.ones(8), 1)
