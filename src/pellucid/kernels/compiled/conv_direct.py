@@ -25,9 +25,11 @@ MAX_PARTS = 32  # in a batch: images are not split into more
 
 @inner_jit
 def _split(n, rows, panels, multiply_adds):
-    """Return (images of a task, parts of the panels, bands of an image), for n images with this many panels of filters, and this
-    many output rows and multiply-adds each. Tasks of an image have panels of their own first, so that each reads its own part of
-    the weights, and bands of output rows where there are fewer panels."""
+    """Return (images of a task, parts of the panels, bands of an image), for n images with this many output rows, panels of
+    filters, and multiply-adds each.
+
+    The tasks of an image share the panels first, so that each of them reads its own part of the weights, then the rows.
+    """
     size = max(MIN_TASK_MULTIPLY_ADDS, min(TASK_MULTIPLY_ADDS, n * multiply_adds // FEW_TASKS))
     if multiply_adds >= 2 * size:
         parts = max(1, min(multiply_adds // size, MAX_PARTS // max(1, min(n, MAX_PARTS))))

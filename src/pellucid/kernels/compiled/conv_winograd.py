@@ -58,7 +58,7 @@ from pellucid.kernels.window import Window
 
 BLOCK_BYTES = 300_000  # of transformed tiles at a time: a third of the second-level cache, beside images that are in it
 GRADIENT_BLOCK_BYTES = 600_000  # of the weight gradient, whose sums are read and written for each block
-MIN_TASKS = 4  # of a forward pass, and a divisor of their number, if there are as many tile rows
+MIN_TASKS = 4  # of a forward pass, if there are as many tile rows; of more tasks the number is about a multiple
 # Elements between two of the 36 planes of transformed weights. If c·o is a power of two, planes without them begin at the same
 # place in the sets of the first-level cache, which then loses them to each other (measured: 55 instead of 29 µs for 64 × 64).
 PLANE_GAP = 16
@@ -322,7 +322,7 @@ def forward(x, W, b, window, floor, out):
             return
     down, across = (out.shape[1] + 3) // 4, (out.shape[2] + 3) // 4
     most = _tile_rows(BLOCK_BYTES, across, c, o, x.itemsize)
-    tasks = (n * down + most * MIN_TASKS - 1) // (most * MIN_TASKS) * MIN_TASKS  # as many for each of two or four threads
+    tasks = (n * down + most * MIN_TASKS - 1) // (most * MIN_TASKS) * MIN_TASKS
     rows = max(1, (n * down + tasks - 1) // max(1, tasks))
     arguments = (x, W, transformed, b, window.top, window.left, floor, out, rows)
     parallel_for(_forward_task, arguments, (n * down + rows - 1) // rows)
