@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pellucid import (
+    GRU,
     SGD,
     Accuracy,
     Conv2D,
@@ -72,6 +73,7 @@ def test_results_do_not_depend_on_the_chunks(monkeypatch):
     [
         ((Flatten(), Dense(8)), (50, 50), 800),  # 2,500 inputs, and each weight is used once
         ((Dense(8), Flatten()), (50, 50), 128),  # a weight is used at 50 positions: 500,000 / 2,500 = 200
+        ((GRU(40, return_sequences=True), Flatten()), (1000, 3), 32),  # 500,000 / 40,000 = 12; 2,000,000 / 40,000 = 50
         ((Conv2D(8, 3), ReLU(), Flatten()), (52, 50, 1), 16),  # 50 · 48 · 8 values
         ((Conv2D(2, 3), Flatten()), (1000, 1000, 1), 1),
     ],
