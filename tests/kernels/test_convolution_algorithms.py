@@ -16,12 +16,12 @@ from tests.kernels.dtypes import DTYPES
 # (images, height, width, channels, filters, window, groups)
 CASES = {
     "winograd": [
-        (3, 9, 8, 16, 17, Window(3, 3), 1),
+        (5, 9, 8, 16, 17, Window(3, 3), 1),
         (2, 12, 12, 16, 33, Window(3, 3, top=1, left=1), 1),
         (4, 26, 26, 32, 64, Window(3, 3), 1),
         (5, 7, 6, 20, 16, Window(3, 3, top=2, left=2), 1),
-        (2, 3, 3, 16, 16, Window(3, 3), 1),
-        (1, 1, 1, 16, 16, Window(3, 3, top=1, left=1), 1),
+        (17, 3, 3, 16, 16, Window(3, 3), 1),
+        (17, 1, 1, 16, 16, Window(3, 3, top=1, left=1), 1),
         (1, 50, 41, 17, 16, Window(3, 3, top=0, left=1), 1),
     ],
     "winograd-1d": [
@@ -43,6 +43,10 @@ CASES = {
         (33, 5, 5, 70, 70, Window(1, 1), 1),
         (2, 9, 9, 1, 4, Window(3, 3, 2, 2), 1),
         (2, 40, 64, 24, 40, Window(5, 3, top=2, left=1), 1),
+        (1, 7, 7, 64, 64, Window(3, 3, top=1, left=1), 1),
+        (1, 12, 13, 32, 80, Window(3, 3), 1),
+        (1, 16, 20, 32, 40, Window(3, 3, 2, 2, 1, 1), 1),
+        (1, 28, 28, 1, 8, Window(5, 5), 1),
     ],
     "im2col": [
         (2, 1, 9, 16, 16, Window(1, 3, left=8, dw=8), 1),

@@ -87,7 +87,7 @@ def test_outputs_that_do_not_see_a_hostile_pixel_are_not_disturbed(value, dtype)
 @pytest.mark.parametrize("window", [PADDED, Window(3, 3), Window(3, 3, top=2, left=2)], ids=str)
 @pytest.mark.parametrize("size", [3, 6, 9])
 def test_exactly_the_outputs_that_see_a_nan_are_nan(size, window):
-    x, W, b, _ = arrays(1, size, window=window)
+    x, W, b, _ = arrays(17, size, window=window)
     for row, column in np.ndindex(size, size):
         hostile = x.copy()
         hostile[0, row, column, 5] = np.nan
@@ -189,7 +189,7 @@ def test_one_large_pixel_among_tiny_ones():
 
 def test_ordinary_data_is_no_exception():
     """A bright line on a dark background; large but even tiles; and tiles partly outside the image, with fewer quarters."""
-    x, W, b, _ = arrays(1)
+    x, W, b, _ = arrays()
     line = np.full_like(x, 1e-4)
     line[:, :, :3] = 0
     line[:, :, 5] = 3

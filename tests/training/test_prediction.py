@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 
 from pellucid import (
+    GRU,
     SGD,
     Accuracy,
+    Conv2D,
     CrossEntropy,
     Dense,
+    Flatten,
     Layer,
     LayerSpec,
+    MeanSquaredError,
     Recall,
     ReLU,
     Sequential,
@@ -26,7 +30,7 @@ from pellucid import (
 from pellucid.data.input_stage import Passthrough
 from pellucid.training import prediction
 from pellucid.training.inputs import Samples
-from pellucid.training.prediction import Predictor, start_scores
+from pellucid.training.prediction import Predictor, samples_at_once, start_scores
 from pellucid.training.state import ModelState
 from pellucid.training.threads import Threads
 
@@ -62,6 +66,21 @@ def test_results_do_not_depend_on_the_chunks(monkeypatch):
     losses = -np.log(outputs[rows, Y[rows]])
     assert scores["loss"] == pytest.approx(np.average(losses, weights=weights), rel=1e-5)
     assert chunked.outputs(X[:0], Passthrough()).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "samples"),
+    [
+        ((Flatten(), Dense(8)), (50, 50), 800),  # 2,500 inputs, and each weight is used once
+        ((Dense(8), Flatten()), (50, 50), 128),  # a weight is used at 50 positions: 500,000 / 2,500 = 200
+        ((GRU(40, return_sequences=True), Flatten()), (1000, 3), 32),  # 500,000 / 40,000 = 12; 2,000,000 / 40,000 = 50
+        ((Conv2D(8, 3), ReLU(), Flatten()), (52, 50, 1), 16),  # 50 · 48 · 8 values
+        ((Conv2D(2, 3), Flatten()), (1000, 1000, 1), 1),
+    ],
+)
+def test_chunks_are_as_large_as_caches_and_calls_make_fastest(layers, shape, samples):
+    model = ModelState(Sequential(*layers, Dense(2)), shape, MeanSquaredError(), SGD(0.1), 0, kernels.load())
+    assert samples_at_once(model) == samples
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,26 @@ from pellucid.training.step import Step
 
 CHUNK_VALUES = 2_000_000  # in the largest array of a chunk: 8 MB, which the caches hold in part
 CHUNK_SAMPLES = 1024  # with 512, the overhead of the calls is noticeable; more samples are not faster
+# In the largest array, where weights are used at many positions: 2 MB. What a layer writes is still in the second-level caches
+# of two cores when the next one reads it, and the weights need not be read for many samples at once to be read seldom enough.
+POSITIONS_VALUES = 500_000
+SEQUENCES = 32  # of a chunk, at least, within CHUNK_VALUES: recurrent layers divide samples among threads, and not steps
+
+
+def samples_at_once(state: ModelState) -> int:
+    """Return the number of samples of a chunk.
+
+    Networks that use weights at several positions, such as convolutions, have shorter chunks than dense ones. Their number of
+    samples is a power of two: usual batches are a multiple of it, and kernels that divide samples have tasks of one size.
+    """
+    values = state.largest_output
+    if state.multiply_adds < 2 * state.layout.parameter_count:
+        return chunk_size(values, CHUNK_VALUES, CHUNK_SAMPLES)
+    size = chunk_size(values, POSITIONS_VALUES, CHUNK_SAMPLES)
+    shapes = state.input_shape.values() if isinstance(state.input_shape, dict) else [state.input_shape]
+    if all(len(shape) < 3 for shape in shapes):  # no images
+        size = max(size, chunk_size(values, CHUNK_VALUES, SEQUENCES))
+    return 1 << size.bit_length() - 1
 
 
 class OutputScores:
@@ -178,7 +198,7 @@ class Predictor:
 
     def __init__(self, state: ModelState, plan: Any = None):
         self.state, self._plan = state, state.prediction_plan if plan is None else plan
-        self._chunk_size = chunk_size(state.largest_output, CHUNK_VALUES, CHUNK_SAMPLES)
+        self._chunk_size = samples_at_once(state)
         self._has_one_output = isinstance(state.output, Output) and not isinstance(state.input_shape, dict)
         self._pool: list[Execution | RecordedExecution] = []
 

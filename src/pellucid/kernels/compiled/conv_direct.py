@@ -17,16 +17,24 @@ from pellucid.kernels.compiled.thread_pool import parallel_for
 from pellucid.kernels.window import Window
 
 TASK_MULTIPLY_ADDS = 400_000  # of a task, at least: some ten microseconds
+MIN_TASK_MULTIPLY_ADDS = 50_000  # where all of a pass is a few tasks: half a microsecond, several times what a task costs
+FEW_TASKS = 4
 PANELS_PER_TASK = 4  # of the weight gradient; a panel is as many filters as two vectors have elements
-MAX_BANDS = 32  # in a batch: images are not split into more
+MAX_PARTS = 32  # in a batch: images are not split into more
 
 
 @inner_jit
-def _split(n, rows, multiply_adds):
-    """Return (images of a task, bands of an image), for n images of this many output rows and multiply-adds each."""
-    if multiply_adds >= 2 * TASK_MULTIPLY_ADDS:
-        return 1, max(1, min(rows, multiply_adds // TASK_MULTIPLY_ADDS, MAX_BANDS // max(1, min(n, MAX_BANDS))))
-    return max(1, TASK_MULTIPLY_ADDS // max(1, multiply_adds)), 1
+def _split(n, rows, panels, multiply_adds):
+    """Return (images of a task, parts of the panels, bands of an image), for n images with this many output rows, panels of
+    filters, and multiply-adds each.
+
+    The tasks of an image share the panels first, so that each of them reads its own part of the weights, then the rows.
+    """
+    size = max(MIN_TASK_MULTIPLY_ADDS, min(TASK_MULTIPLY_ADDS, n * multiply_adds // FEW_TASKS))
+    if multiply_adds >= 2 * size:
+        parts = max(1, min(multiply_adds // size, MAX_PARTS // max(1, min(n, MAX_PARTS))))
+        return 1, min(panels, parts), max(1, min(rows, parts // min(panels, parts)))
+    return max(1, size // max(1, multiply_adds)), 1, 1
 
 
 @inner_jit
@@ -51,14 +59,16 @@ def _pad(x, image, top, left, first, padded):
 
 
 @inner_jit
-def _forward_task(x, W, b, window, floor, out, images, bands, task):
-    """Compute Y of some images, or one band of output rows of an image."""
+def _forward_task(x, W, b, window, floor, out, images, parts, bands, task):
+    """Compute Y of some images; or of one image, some panels of filters in one band of output rows."""
     n, h, w, c = x.shape
     oh, ow, o = out.shape[1], out.shape[2], out.shape[3]
     kh, kw, sh, sw, top, left, _, _ = window
     width = 2 * vector_width(floor)
+    panels, part = (o + width - 1) // width, task // bands % parts
+    n1, n2 = part * panels // parts * width, min((part + 1) * panels // parts * width, o)
     p1, p2 = task % bands * oh // bands, (task % bands + 1) * oh // bands
-    first_image = task // bands * images
+    first_image = task // (bands * parts) * images
     rows, columns = (p2 - p1 - 1) * sh + kh, (ow - 1) * sw + kw
     inside = top == 0 and left == 0 and (oh - 1) * sh + kh <= h and columns <= w
     padded = np.empty((0, 0, 0) if inside else (max(rows, 0), columns, c), x.dtype)
@@ -68,7 +78,7 @@ def _forward_task(x, W, b, window, floor, out, images, bands, task):
         else:
             indirect_call(_pad, (x, image, top, left, p1 * sh, padded))
             a, row = address_of(padded, 0), columns * c
-        for n0 in range(0, o, width):
+        for n0 in range(n1, n2, width):
             for p in range(p1, p2):
                 micro_kernel(
                     ow,
@@ -84,9 +94,11 @@ def _forward_task(x, W, b, window, floor, out, images, bands, task):
 
 @jit
 def forward(x, W, b, window, floor, out):
-    images, bands = _split(x.shape[0], out.shape[1], out.shape[1] * out.shape[2] * W.size)
-    tasks = (x.shape[0] + images - 1) // images * bands
-    parallel_for(_forward_task, (x, W, b, window, floor, out, images, bands), tasks)
+    n, oh, ow, o = out.shape
+    panels = (o + 2 * vector_width(floor) - 1) // (2 * vector_width(floor))
+    images, parts, bands = _split(n, oh, panels, oh * ow * W.size)
+    tasks = (n + images - 1) // images * parts * bands
+    parallel_for(_forward_task, (x, W, b, window, floor, out, images, parts, bands), tasks)
 
 
 @inner_jit

@@ -56,8 +56,9 @@ from pellucid.kernels.compiled.simd import VectorBuilder, address_of, copy_rows,
 from pellucid.kernels.compiled.thread_pool import parallel_for
 from pellucid.kernels.window import Window
 
-BLOCK_BYTES = 600_000  # of transformed tiles at a time: more than half of the second-level cache
-MIN_TASKS = 4  # of a forward pass, if there are as many tile rows: one picture is shared between threads, too
+BLOCK_BYTES = 300_000  # of transformed tiles at a time: a third of the second-level cache, beside images that are in it
+GRADIENT_BLOCK_BYTES = 600_000  # of the weight gradient, whose sums are read and written for each block
+MIN_TASKS = 4  # of a forward pass, if there are as many tile rows; of more tasks the number is about a multiple
 # Elements between two of the 36 planes of transformed weights. If c·o is a power of two, planes without them begin at the same
 # place in the sets of the first-level cache, which then loses them to each other (measured: 55 instead of 29 µs for 64 × 64).
 PLANE_GAP = 16
@@ -271,9 +272,9 @@ def _taps_back_task(dU, dW, task):
 
 
 @inner_jit
-def _tile_rows(across, c, o, itemsize):
+def _tile_rows(block_bytes, across, c, o, itemsize):
     """Return the number of tile rows of a block."""
-    return max(1, BLOCK_BYTES // (36 * across * (c + o) * itemsize))
+    return max(1, block_bytes // (36 * across * (c + o) * itemsize))
 
 
 @inner_jit
@@ -320,7 +321,9 @@ def forward(x, W, b, window, floor, out):
             indirect_call(conv_direct.forward, (x, W, b, window, floor, out))
             return
     down, across = (out.shape[1] + 3) // 4, (out.shape[2] + 3) // 4
-    rows = min(_tile_rows(across, c, o, x.itemsize), max(1, (n * down + MIN_TASKS - 1) // MIN_TASKS))
+    most = _tile_rows(BLOCK_BYTES, across, c, o, x.itemsize)
+    tasks = (n * down + most * MIN_TASKS - 1) // (most * MIN_TASKS) * MIN_TASKS
+    rows = max(1, (n * down + tasks - 1) // max(1, tasks))
     arguments = (x, W, transformed, b, window.top, window.left, floor, out, rows)
     parallel_for(_forward_task, arguments, (n * down + rows - 1) // rows)
 
@@ -365,7 +368,7 @@ def weight_gradient(x, dy, window, dW):
     c, o = dW.shape[2], dW.shape[3]
     partial_sums = empty_partial_sums(dy.shape[0], 36 * _plane(c, o), dy)
     exception = np.empty(len(partial_sums), np.bool_)
-    rows = _tile_rows((dy.shape[2] + 3) // 4, c, o, x.itemsize)
+    rows = _tile_rows(GRADIENT_BLOCK_BYTES, (dy.shape[2] + 3) // 4, c, o, x.itemsize)
     arguments = (x, dy, window.top, window.left, partial_sums, exception, rows)
     parallel_for(_weight_gradient_task, arguments, len(partial_sums))
     if exception.any():

@@ -1,6 +1,7 @@
 """The kernels of convolutions, and the choice of the algorithm for each, which is made here and nowhere else.
 
-- ``winograd``: 3×3 taps, stride 1, and enough channels and filters that the saved multiplications outweigh the transforms.
+- ``winograd``: 3×3 taps, stride 1, and enough channels and filters that the saved multiplications outweigh the transforms. For
+  a single small image, transforming the weights would take longer than the direct algorithm for everything.
 - ``winograd-1d``: sequences (images of one row) and three taps of any dilation, with as many channels and filters.
 - ``direct``: all other convolutions whose taps are adjacent; the weight gradient of images of one channel is a special case.
 - ``im2col``: dilation and groups; and dX if dY is much smaller than X, because of strides or missing padding: the direct
@@ -20,6 +21,7 @@ from pellucid.kernels.compiled.reductions import bias_gradient
 from pellucid.kernels.window import Window
 
 MIN_WINOGRAD_CHANNELS = 16  # and filters
+MIN_WINOGRAD_TILES = 17  # of 4×4 outputs, in all images of a batch
 MAX_WINOGRAD_1D_SHARE = 0.8  # of the multiplications of a plain sum; long dilations of short sequences leave tiles half empty
 
 
@@ -35,7 +37,8 @@ def algorithm(W: Shape, window: Window, groups: int, x: Shape, y: Shape) -> str:
     if groups > 1 or window.dh > 1 or window.dw > 1:
         return "im2col"
     if W[:2] == (3, 3) and window.sh == window.sw == 1 and min(W[2:]) >= MIN_WINOGRAD_CHANNELS:
-        return "winograd"
+        tiles = y[0] * ((y[1] + 3) // 4) * ((y[2] + 3) // 4)
+        return "winograd" if tiles >= MIN_WINOGRAD_TILES else "direct"
     return "direct"
 
 
