@@ -3,9 +3,9 @@
 B is packed so that the micro-kernel reads contiguous memory (Goto and van de Geijn, "Anatomy of high-performance matrix
 multiplication", 2008), in panels that are two vectors wide, and low enough that a panel and the rows of A stay in the caches. A
 needs no copy, since it is read element by element: along its rows, or if it is transposed, from as many adjacent elements as a
-register tile has rows (with a copy in panels of that size, such products took up to a quarter longer). Only a large transposed A
-is copied: its elements are so far apart that they leave the caches before the elements beside them are read. A task is a block
-of C. If several tasks need the same part of B, it is packed once, before them.
+register tile has rows (with a copy in panels of that size, such products took up to a quarter longer). Only a large transposed
+A is copied: its elements are so far apart that they leave the caches before the elements beside them are read. A task is a
+block of C. If several tasks need the same part of B, it is packed once, before them.
 
 A large product is computed in slabs of B, one after the other, each small enough to stay in the caches while all rows of A pass
 it. Few rows of A read a large B in place: there the memory sets the time, and the order is the one in which memory is fastest.

@@ -28,7 +28,7 @@ from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder, vector_w
 
 _i64 = ir.IntType(64)
 TILE_ROWS = 12 if VECTOR_BYTES == 64 else 6  # of the largest tile, which is two vectors wide
-PREFETCHED = 16  # elements of the sum: the processor does not foresee all addresses of a transposed A, and of B in large products
+PREFETCHED = 16  # elements of the sum: the processor does not foresee all addresses of a transposed A and of a large B
 
 
 def _emit_tile(v: VectorBuilder, rows: int, vectors: int, args: Any) -> None:

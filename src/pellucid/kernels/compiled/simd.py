@@ -199,7 +199,7 @@ copy_rows, add_rows = _rows_loop(add=False), _rows_loop(add=True)
 
 @intrinsic
 def prefetch_rows(typing, source, source_row, rows, columns, like):
-    """Fetch a block into the first-level cache, which may reach beyond an array: its address, and the stride from row to row."""
+    """Fetch a block, which may reach beyond an array, into the first-level cache: its address, its stride from row to row."""
 
     def emit(context, builder, signature, args):
         v = VectorBuilder(context, builder, signature.args[-1])
