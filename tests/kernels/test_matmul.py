@@ -52,6 +52,46 @@ def test_matmul_matches_numpy(dtype, form):
             assert (room[[0, -1]] == 7).all()
 
 
+# a single row; few rows and a large B, read in place; slabs of B, with a transposed A that is read in place and that is copied
+LARGE = [(1, 1030, 700), (1, 3, 140), (3, 4097, 2050), (250, 600, 450), (241, 1030, 521), (1025, 1024, 530)]
+
+
+@pytest.mark.parametrize("shape", LARGE, ids=str)
+@pytest.mark.parametrize("form", ["", "A", "B"])
+def test_large_products_match_numpy_with_any_number_of_threads(shape, form):
+    random, (M, K, N) = np.random.default_rng(2), shape
+    A, B, S = (random.integers(-3, 4, size).astype(np.float32) for size in ((M, K), (K, N), (M, N)))  # their sums are exact
+    room = np.full((M + 2, N), 7, np.float32)  # the rows around the result must not change
+    for start, floor in ((S[0], 0), (S, NO_FLOOR)):
+        for threads in (1, 3):
+            set_num_threads(threads)
+            got = multiply(A, B, start, np.float32(floor), form, room[1:-1])
+            np.testing.assert_array_equal(got, np.maximum(A @ B + start, floor))
+            assert (room[[0, -1]] == 7).all()
+
+
+@pytest.mark.parametrize("form", ["", "A", "B"])
+def test_the_order_of_sums_is_the_same_in_slabs_and_in_parts(form):
+    random = np.random.default_rng(3)
+    A, B, b = (random.normal(size=size).astype(np.float32) for size in ((1025, 1100), (1100, 530), (530,)))
+    whole = multiply(A, B, b, np.float32(0), form, np.empty((1025, 530), np.float32))
+    part = multiply(A[:30], B[:, :96], b[:96], np.float32(0), form, np.empty((30, 96), np.float32))
+    np.testing.assert_array_equal(whole[:30, :96], part)
+
+
+@pytest.mark.parametrize("shape", [(1, 9, 140), (3, 4097, 2050), (1025, 1024, 530)], ids=str)
+@pytest.mark.parametrize("form", ["", "A"])
+def test_nan_and_infinity_pass_through_large_products(shape, form):
+    M, K, N = shape
+    A, B = np.ones((M, K), np.float32), np.ones((K, N), np.float32)
+    B[K - 1, 7], B[1, 9], B[2, 11], B[5, 13], B[K - 1, 13] = np.nan, np.inf, -np.inf, np.inf, -np.inf
+    out = multiply(A, B, np.zeros(N, np.float32), np.float32(0), form, np.empty((M, N), np.float32))
+    assert np.isnan(out[:, [7, 13]]).all()
+    assert (out[:, 9] == np.inf).all()
+    assert (out[:, 11] == 0).all()
+    assert (np.delete(out, [7, 9, 11, 13], axis=1) == K).all()
+
+
 def test_nan_and_infinity_pass_through():
     A = np.ones((30, 40))
     A[3, 5], A[20, 1] = np.nan, np.inf

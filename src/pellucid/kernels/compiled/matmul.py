@@ -3,9 +3,13 @@
 B is packed so that the micro-kernel reads contiguous memory (Goto and van de Geijn, "Anatomy of high-performance matrix
 multiplication", 2008), in panels that are two vectors wide, and low enough that a panel and the rows of A stay in the caches. A
 needs no copy, since it is read element by element: along its rows, or if it is transposed, from as many adjacent elements as a
-register tile has rows (with a copy in panels of that size, such products took up to a quarter longer). A task is a block of C.
-If several tasks need the same part of B, it is packed once, before them. The number of tasks depends on the sizes alone, so the
-bits of a product do not depend on the number of threads.
+register tile has rows (with a copy in panels of that size, such products took up to a quarter longer). Only a large transposed
+A is copied: its elements are so far apart that they leave the caches before the elements beside them are read. A task is a
+block of C. If several tasks need the same part of B, it is packed once, before them.
+
+A large product is computed in slabs of B, one after the other, each small enough to stay in the caches while all rows of A pass
+it. Few rows of A read a large B in place: there the memory sets the time, and the order is the one in which memory is fastest.
+The order and the number of tasks depend on the sizes alone, so the bits of a product do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -13,17 +17,21 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.kernels.compiled.indirect_calls import indirect_call
-from pellucid.kernels.compiled.jit import inner_jit, jit, u64
+from pellucid.kernels.compiled.jit import inner_jit, jit, ordered_jit, u64
 from pellucid.kernels.compiled.micro_kernel import TILE_ROWS, micro_kernel
-from pellucid.kernels.compiled.simd import VECTOR_BYTES, address_of, copy_rows, transpose_block, vector_width
+from pellucid.kernels.compiled.simd import VECTOR_BYTES, address_of, copy_rows, prefetch_rows, transpose_block, vector_width
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
-MAX_PANEL_ROWS = 392  # of B: such a panel has 50 kB, which the second-level cache holds together with the rows of A
-MAX_BLOCK_ROWS = 240  # of A in a task: 376 kB
+MAX_PANEL_ROWS = 512  # of B: such a panel has 64 kB, which the second-level cache holds together with the rows of A
+MAX_BLOCK_ROWS = 240  # of A in a task: at most 480 kB
 PANELS_PER_TASK = 8
+SLAB = 1 << 18  # elements of B that are packed at a time: 1 MB
 TASK_MULTIPLY_ADDS = 400_000  # at least, if there are enough rows: some ten microseconds
 LONG_SUM = 1_024  # from there on, packed panels of all of B leave the caches before they are read: a task packs its own part
-ROWS_PER_COPY = 16  # rows that are copied at a time, panel by panel, so that memory is read in long contiguous ranges
+ROWS_PER_COPY = 16  # rows that are read at a time, panel by panel, so that memory is read in long contiguous ranges
+ROW_COLUMNS = 512  # of a task of a product with a single row, if B is large
+FAR = 1 << 23  # elements of B in place, 32 MB: from there on, reading them takes longer than the arithmetic with a few rows
+FAR_A = 1 << 19  # elements from the first to the last row of a panel in a transposed A, from where on it is copied: 2 MB
 
 
 @inner_jit
@@ -106,8 +114,30 @@ def pack(B, B_strides, K, N, per_task):
     return panels
 
 
+@ordered_jit
+def _row_task(A, ak, B, bk, S, C, N, K, floor, wide, task):
+    """Compute ``wide`` elements of a product with a single row. Each element of B is used once: as fast as memory is read."""
+    n1 = task * wide
+    n = u64(min(wide, N - n1))
+    start = u64(n1)
+    for j in range(n):
+        C[start + j] = S[start + j]
+    whole = K // 4 * 4
+    for k in range(0, whole, 4):
+        a0, a1, a2, a3 = A[u64(k * ak)], A[u64((k + 1) * ak)], A[u64((k + 2) * ak)], A[u64((k + 3) * ak)]
+        b0, b1, b2, b3 = u64(k * bk + n1), u64((k + 1) * bk + n1), u64((k + 2) * bk + n1), u64((k + 3) * bk + n1)
+        for j in range(n):
+            C[start + j] = C[start + j] + a0 * B[b0 + j] + a1 * B[b1 + j] + a2 * B[b2 + j] + a3 * B[b3 + j]
+    for k in range(whole, K):
+        a0, b0 = A[u64(k * ak)], u64(k * bk + n1)
+        for j in range(n):
+            C[start + j] += a0 * B[b0 + j]
+    for j in range(n):
+        C[start + j] = floor if C[start + j] < floor else C[start + j]
+
+
 @inner_jit
-def _matmul_task(A, A_strides, B, B_strides, S, sm, C, M, N, K, floor, rows, per_task, packed, task):
+def _matmul_task(A, A_strides, B, B_strides, S, sm, C, cm, M, N, K, floor, rows, per_task, packed, copy_a, task):
     """Compute one block of C: ``rows`` rows, and the columns of ``per_task`` panels. ``packed`` is all of B, or empty."""
     (am, ak), (bk, bn) = A_strides, B_strides
     zero, no_floor = A.dtype.type(0), A.dtype.type(-np.inf)
@@ -118,11 +148,19 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, M, N, K, floor, rows, per
     n2, rows = min(n1 + per_task * width, N), min(rows, M - m0)
     deep = panel_rows(K)
     pack_b = len(packed) == 0 and (bn != 1 or rows > 2 * TILE_ROWS)
-    b_panels = aligned_empty(deep * per_task * width if pack_b else 1, A)
+    far = len(packed) == 0 and not pack_b and K * N >= FAR
+    if far:
+        deep = ROWS_PER_COPY
+    b_size = deep * per_task * width if pack_b else 1
+    b_panels = aligned_empty(b_size + (deep * rows if copy_a else 0), A)  # and after them the block of A
     for k0 in range(0, max(1, K), deep):
         k = min(deep, K - k0)
         if pack_b:
             indirect_call(_pack_b, (B, B_strides, k0, k, n1, n2, b_panels))
+        a, a_stride = address_of(A, m0 * am + k0 * ak), ak
+        if copy_a:
+            copy_rows(a, ak, address_of(b_panels, b_size), rows, k, rows, zero)
+            a, a_stride = address_of(b_panels, b_size), rows
         lowest = floor if k0 + k == K else no_floor
         for n0 in range(n1, n2, width):
             b, b_stride = address_of(B, k0 * bk + n0), bk
@@ -130,30 +168,26 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, M, N, K, floor, rows, per
                 b, b_stride = address_of(packed, k0 * across * width + n0 * k), width
             elif pack_b:
                 b, b_stride = address_of(b_panels, (n0 - n1) * k), width
-            c = address_of(C, m0 * N + n0)
-            s, s_stride = (address_of(S, m0 * sm + n0), sm) if k0 == 0 else (c, N)
+            elif far:
+                prefetch_rows(address_of(B, (k0 + deep) * bk + n0), bk, min(deep, K - k0 - deep), width, zero)
+            c = address_of(C, m0 * cm + n0)
+            s, s_stride = (address_of(S, m0 * sm + n0), sm) if k0 == 0 else (c, cm)
             micro_kernel(
                 rows,
                 min(width, n2 - n0),
-                (address_of(A, m0 * am + k0 * ak), am, 0, ak),
+                (a, am, 0, a_stride),
                 (b, 0, b_stride),
                 (s, s_stride),
-                (c, N),
+                (c, cm),
                 (1, k),
                 lowest,
             )
 
 
-@jit
-def matmul(A, A_strides, B, B_strides, S, S_stride, C, shape, floor):
-    """C[m, n] = max(S[m, n] + Σ_k A[m, k] B[k, n], floor) for flat arrays and ``shape`` (M, N, K).
-
-    With A_strides (am, ak) and B_strides (bk, bn), A[m, k] is at m·am + k·ak, B[k, n] at k·bk + n·bn, S[m, n] at m·S_stride + n
-    and C[m, n] at m·N + n. One of am and ak is 1, and one of bk and bn.
-    """
+@inner_jit
+def _product(A, A_strides, B, B_strides, S, sm, C, cm, shape, floor):
+    """Do the same as :func:`matmul`, with C[m, n] at m·cm + n."""
     M, N, K = shape
-    if M == 0 or N == 0:
-        return
     width = 2 * vector_width(floor)
     across = (N + width - 1) // width
     blocks = max(
@@ -163,7 +197,38 @@ def matmul(A, A_strides, B, B_strides, S, S_stride, C, shape, floor):
         blocks = 1
     rows = (M + blocks - 1) // blocks
     blocks = (M + rows - 1) // rows
-    per_task = max(1, min(PANELS_PER_TASK, across * blocks // 8))
+    far = K * N >= FAR and M <= 2 * TILE_ROWS and B_strides[1] == 1
+    copy_a = A_strides[0] == 1 and panel_rows(K) * A_strides[1] >= FAR_A and across >= PANELS_PER_TASK
+    per_task = max(1, min(2 * PANELS_PER_TASK if far or copy_a else PANELS_PER_TASK, across * blocks // (4 if far else 8)))
     tasks = (across + per_task - 1) // per_task * blocks
     packed = pack(B, B_strides, K, N, per_task) if blocks > 1 else np.empty(0, A.dtype)
-    parallel_for(_matmul_task, (A, A_strides, B, B_strides, S, S_stride, C, M, N, K, floor, rows, per_task, packed), tasks)
+    arguments = (A, A_strides, B, B_strides, S, sm, C, cm, M, N, K, floor, rows, per_task, packed, copy_a)
+    parallel_for(_matmul_task, arguments, tasks)
+
+
+@jit
+def matmul(A, A_strides, B, B_strides, S, S_stride, C, shape, floor):
+    """C[m, n] = max(S[m, n] + Σ_k A[m, k] B[k, n], floor) for flat arrays and ``shape`` (M, N, K).
+
+    With A_strides (am, ak) and B_strides (bk, bn), A[m, k] is at m·am + k·ak, B[k, n] at k·bk + n·bn, S[m, n] at m·S_stride + n
+    and C[m, n] at m·N + n. One of am and ak is 1, and one of bk and bn.
+    """
+    (M, N, K), (bk, bn), no_floor = shape, B_strides, A.dtype.type(-np.inf)
+    if M == 0 or N == 0:
+        return
+    if M == 1 and bn == 1 and 4 * N >= ROW_COLUMNS:
+        wide = ROW_COLUMNS if K * N > SLAB else N
+        parallel_for(_row_task, (A, A_strides[1], B, bk, S, C, N, K, floor, wide), (N + wide - 1) // wide)
+    elif M <= MAX_BLOCK_ROWS or K * N <= SLAB:
+        indirect_call(_product, (A, A_strides, B, B_strides, S, S_stride, C, N, shape, floor))
+    else:
+        deep, width = panel_rows(K), 2 * vector_width(floor)
+        chunks = (N * deep + SLAB - 1) // SLAB
+        wide = ((N + chunks - 1) // chunks + width - 1) // width * width
+        for n1 in range(0, N, wide):
+            for k0 in range(0, K, deep):
+                n, k = min(wide, N - n1), min(deep, K - k0)
+                a, b, c = A[k0 * A_strides[1] :], B[k0 * bk + n1 * bn :], C[n1:]
+                start, stride = (S[n1:], S_stride) if k0 == 0 else (c, N)
+                lowest = floor if k0 + k == K else no_floor
+                indirect_call(_product, (a, A_strides, b, B_strides, start, stride, c, N, (M, n, k), lowest))

@@ -28,7 +28,7 @@ from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder, vector_w
 
 _i64 = ir.IntType(64)
 TILE_ROWS = 12 if VECTOR_BYTES == 64 else 6  # of the largest tile, which is two vectors wide
-PREFETCHED = 16  # elements of the sum: the processor does not foresee the addresses of a transposed A, which are pages apart
+PREFETCHED = 16  # elements of the sum: the processor does not foresee all addresses of a transposed A and of a large B
 
 
 def _emit_tile(v: VectorBuilder, rows: int, vectors: int, args: Any) -> None:
@@ -58,6 +58,9 @@ def _emit_tile(v: VectorBuilder, rows: int, vectors: int, args: Any) -> None:
             b_k = v.opaque(builder.load(b_current))
             a_k = [v.opaque(builder.load(current)) for current in a_current]
             v.prefetch(v.address(a_k[0], builder.mul(ak, _i64(PREFETCHED))))
+            if 2 * rows > TILE_ROWS:  # a smaller tile has no time to spare
+                for j in range(vectors):
+                    v.prefetch(v.address(b_k, builder.mul(bk, _i64(PREFETCHED)), _i64(j * v.width)))
             row = [v.load(v.address(b_k, _i64(j * v.width)), places[j][2]) for j in range(vectors)]
             for m in range(rows):
                 factor = v.load_broadcast(v.address(a_k[m // 3], strides[m % 3]))

@@ -24,6 +24,7 @@ def _has(feature: str) -> bool:
     return llvmlite.binding.get_host_cpu_features().get(feature, False) if given is None else f"+{feature}" in given.split(",")
 
 
+LINE_BYTES = 64  # of the caches
 VECTOR_BYTES = 64 if _has("avx512f") else 32 if _has("avx") else 16
 
 
@@ -194,6 +195,22 @@ def _rows_loop(add: bool) -> Any:
 # target[i, j] = source[i, j], or += for add_rows: addresses, and the strides from row to row. (Numba vectorizes a loop over
 # short rows only in part.)
 copy_rows, add_rows = _rows_loop(add=False), _rows_loop(add=True)
+
+
+@intrinsic
+def prefetch_rows(typing, source, source_row, rows, columns, like):
+    """Fetch a block, which may reach beyond an array, into the first-level cache: its address, its stride from row to row."""
+
+    def emit(context, builder, signature, args):
+        v = VectorBuilder(context, builder, signature.args[-1])
+        source, source_row, rows, columns, _ = args
+        per_line = _i64(LINE_BYTES // v.itemsize)
+        lines = builder.sdiv(builder.add(columns, builder.sub(per_line, _i64(1))), per_line)
+        with cgutils.for_range(builder, rows) as row, cgutils.for_range(builder, lines) as line:
+            v.prefetch(v.address(source, builder.mul(row.index, source_row), builder.mul(line.index, per_line)))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 4, like), emit
 
 
 @intrinsic
