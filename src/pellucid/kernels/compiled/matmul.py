@@ -14,7 +14,7 @@ import numpy as np
 
 from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import inner_jit, jit, u64
-from pellucid.kernels.compiled.micro_kernel import TILE_ROWS, micro_kernel
+from pellucid.kernels.compiled.micro_kernel import FEW_ROWS, TILE_ROWS, WIDE, micro_kernel
 from pellucid.kernels.compiled.simd import VECTOR_BYTES, address_of, copy_rows, transpose_block, vector_width
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
@@ -124,7 +124,10 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, M, N, K, floor, rows, per
         if pack_b:
             indirect_call(_pack_b, (B, B_strides, k0, k, n1, n2, b_panels))
         lowest = floor if k0 + k == K else no_floor
-        for n0 in range(n1, n2, width):
+        wide = WIDE // 2 * width if rows <= FEW_ROWS and bn == 1 and len(packed) == 0 else width
+        n0 = n1
+        while n0 < n2:
+            columns = wide if n2 - n0 >= wide else min(width, n2 - n0)
             b, b_stride = address_of(B, k0 * bk + n0), bk
             if len(packed):
                 b, b_stride = address_of(packed, k0 * across * width + n0 * k), width
@@ -134,7 +137,7 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, M, N, K, floor, rows, per
             s, s_stride = (address_of(S, m0 * sm + n0), sm) if k0 == 0 else (c, N)
             micro_kernel(
                 rows,
-                min(width, n2 - n0),
+                columns,
                 (address_of(A, m0 * am + k0 * ak), am, 0, ak),
                 (b, 0, b_stride),
                 (s, s_stride),
@@ -142,6 +145,7 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, M, N, K, floor, rows, per
                 (1, k),
                 lowest,
             )
+            n0 += columns
 
 
 @jit
@@ -164,6 +168,8 @@ def matmul(A, A_strides, B, B_strides, S, S_stride, C, shape, floor):
     rows = (M + blocks - 1) // blocks
     blocks = (M + rows - 1) // rows
     per_task = max(1, min(PANELS_PER_TASK, across * blocks // 8))
+    if M <= FEW_ROWS:  # whole wide tiles
+        per_task = (per_task + WIDE // 2 - 1) // (WIDE // 2) * (WIDE // 2)
     tasks = (across + per_task - 1) // per_task * blocks
     packed = pack(B, B_strides, K, N, per_task) if blocks > 1 else np.empty(0, A.dtype)
     parallel_for(_matmul_task, (A, A_strides, B, B_strides, S, S_stride, C, M, N, K, floor, rows, per_task, packed), tasks)
