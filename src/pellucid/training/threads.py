@@ -10,13 +10,14 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from pellucid.kernels import Kernels, name_of
 from pellucid.training import blas
 
+_HAS_AFFINITY = hasattr(os, "sched_getaffinity")
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "quota period": microseconds of processor time in each period
 
 # Below this many multiply-adds, the products of a step are finished before BLAS has woken a second thread.
@@ -37,19 +38,13 @@ class Threads:
             return f"{self.blas} BLAS threads"
         return f"{self.pool} thread{'s' * (self.pool > 1)}"
 
-    @contextmanager
-    def applied(self, kernels: Kernels) -> Iterator[None]:
-        """Set these numbers of threads for a ``with`` block.
+    def applied(self, kernels: Kernels) -> AbstractContextManager[None]:
+        """Set these numbers of threads, and return the context of a ``with`` block that needs them.
 
-        The limit of BLAS ends with the block. The pool keeps its number until the next block sets it.
+        The limit of BLAS is that of the block. The pool keeps its number until it is set again.
         """
-        if self.blas is None:
-            kernels.set_num_threads(self.pool)
-            yield
-            return
-        with blas.limited(self.blas):
-            kernels.set_num_threads(self.pool)
-            yield
+        kernels.set_num_threads(self.pool)
+        return nullcontext() if self.blas is None else blas.limited(self.blas)
 
 
 _limit: int | None = None
@@ -75,7 +70,7 @@ def limited(count: int | None) -> Iterator[None]:
 
 def affinity() -> frozenset[int]:
     """Return the numbers of the cores that this process may run on."""
-    return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+    return frozenset(os.sched_getaffinity(0) if _HAS_AFFINITY else range(os.cpu_count() or 1))
 
 
 def share_of_cores(own: frozenset[int], masks: Sequence[frozenset[int]]) -> int:
@@ -89,7 +84,7 @@ def share_of_cores(own: frozenset[int], masks: Sequence[frozenset[int]]) -> int:
 
 def available_cores() -> int:
     """Return the number of cores this process may use: its affinity mask, its container's quota and :func:`limit_threads`."""
-    allowed = len(affinity())
+    allowed = len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count() or 1
     return min(allowed, _cpu_quota() or allowed, _limit or allowed)
 
 
