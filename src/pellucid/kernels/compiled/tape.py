@@ -88,8 +88,8 @@ def _replay(entries, first, last):
 
 @jit
 def _replay_with(x, memory, entries, first, last):
-    """Copy x to ``memory``, and make the calls; both are flat. Returns what :func:`_replay` does. Where x has NaN or infinity, no
-    call is made, and the result is ``first``."""
+    """Copy x to ``memory``, and make the calls; both are flat. Returns what :func:`_replay` does. Where x has NaN or infinity,
+    no call is made, and the result is ``first``."""
     zero = total = x.dtype.type(0)
     for i in range(u64(x.size)):
         memory[i] = x[i]
