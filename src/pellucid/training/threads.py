@@ -17,7 +17,6 @@ from pathlib import Path
 from pellucid.kernels import Kernels, name_of
 from pellucid.training import blas
 
-_HAS_AFFINITY = hasattr(os, "sched_getaffinity")
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "quota period": microseconds of processor time in each period
 
 # Below this many multiply-adds, the products of a step are finished before BLAS has woken a second thread.
@@ -70,7 +69,7 @@ def limited(count: int | None) -> Iterator[None]:
 
 def affinity() -> frozenset[int]:
     """Return the numbers of the cores that this process may run on."""
-    return frozenset(os.sched_getaffinity(0) if _HAS_AFFINITY else range(os.cpu_count() or 1))
+    return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
 
 
 def share_of_cores(own: frozenset[int], masks: Sequence[frozenset[int]]) -> int:
@@ -84,7 +83,7 @@ def share_of_cores(own: frozenset[int], masks: Sequence[frozenset[int]]) -> int:
 
 def available_cores() -> int:
     """Return the number of cores this process may use: its affinity mask, its container's quota and :func:`limit_threads`."""
-    allowed = len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count() or 1
+    allowed = len(affinity())
     return min(allowed, _cpu_quota() or allowed, _limit or allowed)
 
 
