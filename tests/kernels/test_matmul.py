@@ -92,6 +92,18 @@ def test_nan_and_infinity_pass_through_large_products(shape, form):
     assert (np.delete(out, [7, 9, 11, 13], axis=1) == K).all()
 
 
+@DTYPES
+def test_the_bits_of_a_row_do_not_depend_on_the_other_rows(dtype):
+    random = np.random.default_rng(2)
+    for K, N in ((784, 256), (300, 135), (50, 10), (9, 64), (400, 81)):
+        A, B, b = (random.normal(size=size).astype(dtype) for size in ((30, K), (K, N), (N,)))
+        whole = multiply(A, B, b, dtype(0), "", np.empty((30, N), dtype))
+        for M in range(1, 7):
+            out = np.full((M + 1, N), 7, dtype)
+            np.testing.assert_array_equal(multiply(A[:M], B, b, dtype(0), "", out[:M]), whole[:M])
+            assert (out[M] == 7).all()
+
+
 def test_nan_and_infinity_pass_through():
     A = np.ones((30, 40))
     A[3, 5], A[20, 1] = np.nan, np.inf

@@ -96,6 +96,24 @@ def test_inputs_move_and_python_runs_in_between():
     assert tape.is_read_in_python
 
 
+def test_a_replay_with_samples_copies_and_checks_them():
+    memory, total = np.ones((2, 3), np.float32), np.zeros((2, 3), np.float32)
+    tape = Tape()
+    tape.call(add_into, (total.reshape(-1), memory.reshape(-1)))
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert tape.replay_with(x, memory)
+    assert np.array_equal(total, 1 + x)
+    for value in (np.nan, np.inf, -np.inf):
+        broken = x.copy()
+        broken[1, 2] = value
+        assert not tape.replay_with(broken, memory)
+    assert np.array_equal(total, 1 + x), "no kernel may run"
+    mixed_tape = Tape()
+    mixed_tape.call(add_into, (total.reshape(-1), memory.reshape(-1)))
+    mixed_tape.run(lambda: None)
+    assert not mixed_tape.replay_with(x, memory), "a part is a function of Python"
+
+
 def test_parts_can_be_replayed_alone():
     total, x = np.zeros(2), np.ones(2)
     tape = Tape()

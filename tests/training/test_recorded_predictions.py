@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,7 @@ from pellucid import (
     Softmax,
     kernels,
 )
+from pellucid.data.input_stage import ImageScaling, Passthrough
 from pellucid.training.recording import MAX_PREDICTED
 
 KERNELS = kernels.load("compiled") if kernels.load().__name__.endswith("compiled") else None
@@ -118,3 +120,39 @@ def test_samples_that_are_not_finite_are_refused_in_a_replay():
     with pytest.raises(DataError, match="sample 1"):
         model.predict(broken)
     assert np.array_equal(model.predict(x), expected)
+
+
+def test_the_same_prediction_again_is_one_native_call(monkeypatch):
+    model, x = model_of("softmax"), samples(2)
+    again = model._predictor.repeated
+    assert again(x, None) is None, "nothing is known of this shape"
+    expected = model.predict(x)
+    monkeypatch.setattr(model._predictor, "outputs", None)  # what is not repeated fails now
+    assert np.array_equal(model.predict(x), expected)
+    other = samples(2, seed=1)
+    assert np.array_equal(model.predict(other), interpreted(model, other))
+
+
+def test_only_what_needs_no_other_check_is_repeated():
+    model, x = model_of("softmax"), samples(2)
+    model.predict(x)
+    again = model._predictor.repeated
+    infinite = x.copy()
+    infinite[0, 1, 1, 0] = -np.inf
+    shifted = np.zeros(x.nbytes + 1, np.uint8)[1:].view(np.float32).reshape(x.shape)
+    others = (x[:1], x.astype(np.float64), x.astype(">f4"), np.asfortranarray(x), shifted, infinite, x.tolist(), np.ma.array(x))
+    assert not any(again(one, None) is not None for one in others)
+    assert again(x, ImageScaling()) is None
+    assert again(x, Passthrough()) is not None
+    own = model_of("own layer last")
+    own.predict(x)
+    assert own._predictor.repeated(x, None) is None, "a layer runs in Python"
+
+
+def test_repeated_predictions_in_several_threads():
+    model, xs = model_of("softmax"), [samples(2, seed) for seed in range(8)]
+    expected = [interpreted(model, x) for x in xs]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(20):
+            for one, other in zip(pool.map(model.predict, xs), expected, strict=True):
+                assert np.array_equal(one, other)

@@ -422,6 +422,8 @@ class Model:
         Raises ShapeError; raises DataError for NaN and infinity, for bytes where the training data were real numbers (or the
         reverse), and for data sets and data frames with other columns than the training data.
         """
+        if not logits and (outputs := self._predictor.repeated(x, self.input_stage)) is not None:
+            return outputs
         several.refuse_lists(self.network, x)
         if is_text(x, self.input_stage):
             return predict_text(self, x, logits=logits)

@@ -90,7 +90,8 @@ class GradientStep:
         n, state, output = len(x), self.state, self.state.output
         if len(self._outputs) < n:
             self._outputs = empty(n, output.metric_shape, state.dtype)
-        self.outputs = self._outputs[:n]
+        if len(self.outputs) != n:
+            self.outputs = self._outputs[:n]
         if self._of_training:
             state.last_batch = x, targets, weights, step, offset
         if offset == 0 and len(self.statistics):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,19 +37,13 @@ class Threads:
             return f"{self.blas} BLAS threads"
         return f"{self.pool} thread{'s' * (self.pool > 1)}"
 
-    @contextmanager
-    def applied(self, kernels: Kernels) -> Iterator[None]:
-        """Set these numbers of threads for a ``with`` block.
+    def applied(self, kernels: Kernels) -> AbstractContextManager[None]:
+        """Set these numbers of threads, and return the context of a ``with`` block that needs them.
 
-        The limit of BLAS ends with the block. The pool keeps its number until the next block sets it.
+        The limit of BLAS is that of the block. The pool keeps its number until it is set again.
         """
-        if self.blas is None:
-            kernels.set_num_threads(self.pool)
-            yield
-            return
-        with blas.limited(self.blas):
-            kernels.set_num_threads(self.pool)
-            yield
+        kernels.set_num_threads(self.pool)
+        return nullcontext() if self.blas is None else blas.limited(self.blas)
 
 
 _limit: int | None = None

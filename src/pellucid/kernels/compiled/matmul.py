@@ -18,7 +18,7 @@ import numpy as np
 
 from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import inner_jit, jit, ordered_jit, u64
-from pellucid.kernels.compiled.micro_kernel import TILE_ROWS, micro_kernel
+from pellucid.kernels.compiled.micro_kernel import FEW_ROWS, TILE_ROWS, WIDE, micro_kernel
 from pellucid.kernels.compiled.simd import VECTOR_BYTES, address_of, copy_rows, prefetch_rows, transpose_block, vector_width
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
@@ -162,19 +162,22 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, cm, M, N, K, floor, rows,
             copy_rows(a, ak, address_of(b_panels, b_size), rows, k, rows, zero)
             a, a_stride = address_of(b_panels, b_size), rows
         lowest = floor if k0 + k == K else no_floor
-        for n0 in range(n1, n2, width):
+        wide = WIDE // 2 * width if rows <= FEW_ROWS and bn == 1 and len(packed) == 0 else width
+        n0 = n1
+        while n0 < n2:
+            columns = wide if n2 - n0 >= wide else min(width, n2 - n0)
             b, b_stride = address_of(B, k0 * bk + n0), bk
             if len(packed):
                 b, b_stride = address_of(packed, k0 * across * width + n0 * k), width
             elif pack_b:
                 b, b_stride = address_of(b_panels, (n0 - n1) * k), width
             elif far:
-                prefetch_rows(address_of(B, (k0 + deep) * bk + n0), bk, min(deep, K - k0 - deep), width, zero)
+                prefetch_rows(address_of(B, (k0 + deep) * bk + n0), bk, min(deep, K - k0 - deep), columns, zero)
             c = address_of(C, m0 * cm + n0)
             s, s_stride = (address_of(S, m0 * sm + n0), sm) if k0 == 0 else (c, cm)
             micro_kernel(
                 rows,
-                min(width, n2 - n0),
+                columns,
                 (a, am, 0, a_stride),
                 (b, 0, b_stride),
                 (s, s_stride),
@@ -182,6 +185,7 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, cm, M, N, K, floor, rows,
                 (1, k),
                 lowest,
             )
+            n0 += columns
 
 
 @inner_jit
@@ -200,6 +204,8 @@ def _product(A, A_strides, B, B_strides, S, sm, C, cm, shape, floor):
     far = K * N >= FAR and M <= 2 * TILE_ROWS and B_strides[1] == 1
     copy_a = A_strides[0] == 1 and panel_rows(K) * A_strides[1] >= FAR_A and across >= PANELS_PER_TASK
     per_task = max(1, min(2 * PANELS_PER_TASK if far or copy_a else PANELS_PER_TASK, across * blocks // (4 if far else 8)))
+    if M <= FEW_ROWS:  # whole wide tiles
+        per_task = (per_task + WIDE // 2 - 1) // (WIDE // 2) * (WIDE // 2)
     tasks = (across + per_task - 1) // per_task * blocks
     packed = pack(B, B_strides, K, N, per_task) if blocks > 1 else np.empty(0, A.dtype)
     arguments = (A, A_strides, B, B_strides, S, sm, C, cm, M, N, K, floor, rows, per_task, packed, copy_a)

@@ -28,11 +28,12 @@ from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder, vector_w
 
 _i64 = ir.IntType(64)
 TILE_ROWS = 12 if VECTOR_BYTES == 64 else 6  # of the largest tile, which is two vectors wide
+FEW_ROWS, WIDE = TILE_ROWS // 3, 4  # of so few rows a tile is WIDE vectors wide: with two it would wait for its own sums
 PREFETCHED = 16  # elements of the sum: the processor does not foresee all addresses of a transposed A and of a large B
 
 
 def _emit_tile(v: VectorBuilder, rows: int, vectors: int, args: Any) -> None:
-    """Emit the loops for a tile of this many rows and vectors; the last vector has ``last_columns`` columns."""
+    """Emit the loops for a tile of this many rows and vectors; of one or two, the last has ``last_columns`` columns."""
     builder = v.builder
     A, B, S, C, counts, last_columns, floor = args
     a, am, ar, ak = cgutils.unpack_tuple(builder, A)
@@ -40,7 +41,7 @@ def _emit_tile(v: VectorBuilder, rows: int, vectors: int, args: Any) -> None:
     s, sm = cgutils.unpack_tuple(builder, S)
     c, cm = cgutils.unpack_tuple(builder, C)
     R, K = cgutils.unpack_tuple(builder, counts)
-    mask = v.mask(last_columns)
+    mask = v.mask(last_columns) if vectors < WIDE else None
     places = [(m, j, mask if j == vectors - 1 else None) for m in range(rows) for j in range(vectors)]
     sums = []
     for m, j, masked in places:
@@ -84,16 +85,17 @@ _OPERANDS = [_tuple(4), _tuple(3), _tuple(2), _tuple(2), _tuple(2)]  # A, B, S, 
 
 @intrinsic
 def _tile(typing, rows, vectors, A, B, S, C, counts, last_columns, floor):
-    """Compute one tile of 1 to TILE_ROWS rows and 1 or 2 vectors."""
+    """Compute one tile of 1 to TILE_ROWS rows and 1 or 2 vectors, or of 1 to FEW_ROWS rows and WIDE vectors."""
 
     def emit(context, builder, signature, args):
         v = VectorBuilder(context, builder, signature.args[-1])
         sizes = [(m, j) for m in range(1, TILE_ROWS + 1) for j in (1, 2)]
+        sizes += [(m, WIDE) for m in range(1, FEW_ROWS + 1)]
         end = builder.append_basic_block("end")
-        choice = builder.switch(builder.add(builder.mul(args[0], _i64(2)), args[1]), end)
+        choice = builder.switch(builder.add(builder.mul(args[0], _i64(WIDE + 1)), args[1]), end)
         for m, j in sizes:
             block = builder.append_basic_block(f"tile.{m}x{j}")
-            choice.add_case(_i64(2 * m + j), block)
+            choice.add_case(_i64((WIDE + 1) * m + j), block)
             builder.position_at_end(block)
             _emit_tile(v, m, j, args[2:])
             builder.branch(end)
@@ -108,7 +110,7 @@ def _all_rows(rows, columns, A, B, S, C, counts, floor):
     (a, am, ar, ak), (s, sm), (c, cm) = A, S, C
     width = vector_width(floor)
     itemsize = VECTOR_BYTES // width
-    vectors = 2 if columns > width else 1
+    vectors = 1 if columns <= width else 2 if columns <= 2 * width else WIDE
     last_columns = columns - (vectors - 1) * width
     while rows > 0:  # the last two tiles share their rows evenly: a tile of two takes as long as one of eight
         m = TILE_ROWS if rows > 2 * TILE_ROWS else (rows + 1) >> 1 if rows > TILE_ROWS else rows
@@ -119,7 +121,7 @@ def _all_rows(rows, columns, A, B, S, C, counts, floor):
 
 @intrinsic
 def micro_kernel(typing, rows, columns, A, B, S, C, counts, floor):
-    """Compute all ``rows`` of at most two vectors of ``columns``, by the formula above.
+    """Compute all ``rows`` of at most two vectors of ``columns``, by the formula above; at most FEW_ROWS also of WIDE vectors.
 
     Each operand is a tuple of the address of its first element and its strides: A of (m, r, k), B of (r, k), S and C of (m);
     ``counts`` is (R, K), the lengths of the two sums.

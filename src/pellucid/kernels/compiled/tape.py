@@ -35,7 +35,7 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.jit import jit, u64
 from pellucid.kernels.interface import Kernels
 
 FLOATS = 8  # floating-point arguments are passed in as many registers
@@ -86,6 +86,22 @@ def _replay(entries, first, last):
     return -1
 
 
+@jit
+def _replay_with(x, memory, entries, first, last):
+    """Copy x to ``memory``, and make the calls; both are flat. Returns what :func:`_replay` does. Where x has NaN or infinity,
+    no call is made, and the result is ``first``."""
+    zero = total = x.dtype.type(0)
+    for i in range(u64(x.size)):
+        memory[i] = x[i]
+        total += x[i] * zero  # NaN and infinity times 0 are NaN, and a sum with NaN is NaN
+    if total == zero:
+        for k in range(first, last):
+            if _call(entries[k, 0], entries[k, 1]) != 0:
+                return k
+        return -1
+    return first
+
+
 class NotRecordable(Exception):
     """A call that has no form as words of a tape."""
 
@@ -106,12 +122,14 @@ class Tape:
         self._mark = 0
         self.is_read_in_python = False
         self._addresses: list[int] = []
+        self._followed: list[Array] = []  # the arrays of the last replay: those that are given again are where they were
         self.result: Array | None = None  # the result of the last call, if that is a number; a replay writes it again
 
     def follow(self, inputs: Sequence[Array]) -> None:
         """Make calls that are recorded from now on read or write these arrays where :meth:`move` says they are."""
         self._inputs += map(_extent, inputs)
         self._addresses += map(address_of, inputs)
+        self._followed += inputs
         self._moved += [[] for _ in inputs]
 
     def call(self, function: Any, arguments: tuple[Any, ...]) -> Any:
@@ -153,7 +171,9 @@ class Tape:
     def move(self, inputs: Sequence[Array]) -> None:
         """Make the next replays use these arrays, in the order of :meth:`follow`."""
         for k, array in enumerate(inputs):
-            address = address_of(array)
+            if array is self._followed[k]:
+                continue
+            self._followed[k], address = array, address_of(array)
             if address != self._addresses[k]:
                 self._addresses[k] = address
                 for words, place, distance in self._moved[k]:
@@ -161,15 +181,29 @@ class Tape:
 
     def replay(self, first: int, last: int | None = None) -> None:
         """Run the parts ``first`` to ``last`` − 1. Nothing can be recorded after the first replay of a part."""
-        plan = self._plans.get((first, last))
-        if plan is None:
-            plan = self._plans[first, last] = self._joined(self._parts[first:last])
-        for part in plan:
+        for part in self._plan(first, last):
             if isinstance(part, tuple):
                 if _replay(*part) >= 0:
                     raise RuntimeError("a recorded kernel has failed")
             else:
                 part()
+
+    def replay_with(self, x: Array, memory: Array) -> bool:
+        """Copy x to the ``memory`` of an input, an array of the same size and dtype, and run all parts, in one native call.
+
+        Returns whether that was done: not where x has NaN or infinity, and not where some parts are functions of Python.
+        """
+        plan = self._plan(0)
+        if len(plan) != 1 or not isinstance(plan[0], tuple):
+            return False
+        return bool(_replay_with(x.reshape(-1), memory.reshape(-1), *plan[0]) < 0)
+
+    def _plan(self, first: int, last: int | None = None) -> list[Any]:
+        """Return the parts from ``first`` on, as they are replayed."""
+        plan = self._plans.get((first, last))
+        if plan is None:
+            plan = self._plans[first, last] = self._joined(self._parts[first:last])
+        return plan
 
     def _joined(self, parts: Sequence[tuple[int, int] | Callable[[], None]]) -> list[Any]:
         """Return the parts, with the calls that follow each other as one: the arguments of :func:`_replay`."""
