@@ -222,7 +222,7 @@ def matmul(A, A_strides, B, B_strides, S, S_stride, C, shape, floor):
     (M, N, K), (bk, bn), no_floor = shape, B_strides, A.dtype.type(-np.inf)
     if M == 0 or N == 0:
         return
-    if M == 1 and bn == 1 and 4 * N >= ROW_COLUMNS:
+    if M == 1 and bn == 1 and K * N > SLAB and 4 * N >= ROW_COLUMNS:
         wide = ROW_COLUMNS if K * N > SLAB else N
         parallel_for(_row_task, (A, A_strides[1], B, bk, S, C, N, K, floor, wide), (N + wide - 1) // wide)
     elif M <= MAX_BLOCK_ROWS or K * N <= SLAB:
