@@ -21,6 +21,7 @@ from contextvars import ContextVar
 from typing import cast
 
 from pellucid.errors import ConfigError, did_you_mean
+from pellucid.kernels import prebuilt
 from pellucid.kernels.interface import Kernels as Kernels
 
 SETS = ("reference", "compiled")
@@ -57,7 +58,7 @@ def using(kernels: str | Kernels | None) -> Iterator[None]:
 
 @functools.cache
 def _load(name: str | None) -> Kernels:
-    installed = importlib.util.find_spec("numba") is not None
+    installed = prebuilt.library() is not None or importlib.util.find_spec("numba") is not None
     if name == "compiled" and not installed:
         raise ConfigError("the compiled kernels need Numba: pip install 'pellucid[fast]'")
     if name is None and not installed:

@@ -1,0 +1,30 @@
+"""What the kernels are compiled with: Numba and LLVM. Where the prebuilt library is used, nothing is compiled: neither is
+imported, and the names stand for nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pellucid.kernels import prebuilt
+
+library = prebuilt.library()
+
+if library is None:
+    import llvmlite.binding as llvm
+    import numba
+    from llvmlite import ir
+    from numba import types
+    from numba.core import cgutils, config
+    from numba.extending import intrinsic
+else:
+
+    class _Nothing:
+        """It can be called, and its attributes are itself: the files of the kernels define types and code of LLVM with it."""
+
+        def __call__(self, *_: Any, **__: Any) -> Any:
+            return self
+
+        def __getattr__(self, name: str) -> Any:
+            return self
+
+    llvm = numba = ir = types = cgutils = config = intrinsic = _Nothing()
