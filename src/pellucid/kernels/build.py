@@ -82,8 +82,10 @@ def main() -> None:
         flags = [f"-D{name}={value}" for name, value in macros.items()]
         options = ["-shared", "-fPIC", "-O2", "-s", "-fvisibility=hidden", "-Wl,--gc-sections,--exclude-libs,ALL,-Bsymbolic"]
         exported = Path(temporary, "exported")
-        exported.write_text("{ global: pellucid_cells; pellucid_call; pellucid_replay; pellucid_runs_here; pellucid_vector_bytes; "
-                            "pellucid_signatures; pellucid_functions; local: *; };")
+        exported.write_text(
+            "{ global: pellucid_cells; pellucid_call; pellucid_replay; pellucid_runs_here; pellucid_vector_bytes; "
+            "pellucid_signatures; pellucid_functions; local: *; };"
+        )
         options.append(f"-Wl,--version-script={exported}")
         subprocess.run([os.environ.get("CC", "gcc"), *options, *flags, "-o", path, source, *objects, "-lm"], check=True)
     ctypes.CDLL(str(path), os.RTLD_NOW)  # fails if the library needs what neither it nor Python has
