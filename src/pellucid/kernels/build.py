@@ -1,9 +1,9 @@
 """The prebuilt library is built here: ``python -m pellucid.kernels.build FOLDER [CPU…]``, which takes some minutes.
 
-For each processor (``x86-64-v3``, ``x86-64-v4``, or ``generic`` for AArch64; without names: those of this architecture), a process
-has Numba compile the functions of ``signatures.txt`` as on such a processor. Each compiled function becomes an object file; calls
-between them are those of symbols (``indirect_calls.by_symbol``). The C compiler links these files and ``runtime.c`` to
-``FOLDER/CPU.so``. Nothing but what :mod:`~pellucid.kernels.prebuilt` reads is exported.
+For each processor (``x86-64-v3``, ``x86-64-v4``, or ``generic`` for AArch64; without names: those of this architecture), a
+process has Numba compile the functions of ``signatures.txt`` as on such a processor. Each compiled function becomes an object
+file; calls between them are those of symbols (``indirect_calls.by_symbol``). The C compiler links these files and ``runtime.c``
+to ``FOLDER/CPU.so``. Nothing but what :mod:`~pellucid.kernels.prebuilt` reads is exported.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import platform
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,15 +23,11 @@ from typing import Any
 HERE = Path(__file__).parent
 SIGNATURES = HERE / "signatures.txt"
 CPUS = {"x86_64": ("x86-64-v3", "x86-64-v4"), "aarch64": ("generic",)}
-V3 = "cx8 mmx fxsr sse sse2 cx16 sahf sse3 ssse3 sse4.1 sse4.2 popcnt crc32 avx avx2 bmi bmi2 f16c fma lzcnt movbe xsave"
-FEATURES = {
-    "x86-64-v3": V3.split(),
-    "x86-64-v4": [*V3.split(), "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "evex512"],
-    "generic": ["neon", "fp-armv8"],
-}
+# What simd.py asks for; the rest follows from the name. For "x86-64-v4" LLVM would prefer vectors of half the width.
+FEATURES = {"x86-64-v3": "+avx", "x86-64-v4": "+avx512f,-prefer-256-bit", "generic": "+neon"}
 
 
-def build(folder: Path, cpus: Iterable[str] = ()) -> list[Path]:
+def build(folder: Path, cpus: Iterable[str] = (), signatures: Path = SIGNATURES) -> list[Path]:
     """Build the libraries for these processors, all at once, and return their files."""
     folder.mkdir(parents=True, exist_ok=True)
     paths, processes = [], []
@@ -39,13 +36,14 @@ def build(folder: Path, cpus: Iterable[str] = ()) -> list[Path]:
             paths.append(folder / f"{cpu}.so")
             settings = {
                 "NUMBA_CPU_NAME": cpu,
-                "NUMBA_CPU_FEATURES": ",".join(f"+{feature}" for feature in FEATURES[cpu]),
+                "NUMBA_CPU_FEATURES": FEATURES[cpu],
                 "NUMBA_CACHE_DIR": os.path.join(temporary, cpu),  # code with calls of symbols is for no other cache
                 "NUMBA_DISABLE_INTEL_SVML": "1",  # a library of its own, where it is installed
                 "PELLUCID_PREBUILT": "0",
                 "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             }
-            command = [sys.executable, "-P", "-c", "from pellucid.kernels.build import main; main()", cpu, str(paths[-1])]
+            program = "from pellucid.kernels.build import main; main()"
+            command = [sys.executable, "-P", "-c", program, cpu, str(paths[-1]), str(signatures)]
             processes.append(subprocess.Popen(command, env=os.environ | settings))
         codes = [process.wait() for process in processes]
     if any(codes):
@@ -56,6 +54,7 @@ def build(folder: Path, cpus: Iterable[str] = ()) -> list[Path]:
 def main() -> None:
     """Build one library, in a process whose environment names the processor."""
     cpu, path = sys.argv[1], Path(sys.argv[2])
+    from pellucid.kernels import prebuilt
     from pellucid.kernels.compiled import atomics, indirect_calls, simd
     from pellucid.kernels.compiled.jit import kind_of_result
 
@@ -63,7 +62,7 @@ def main() -> None:
     for function in _functions():
         function.targetoptions["no_cpython_wrapper"] = True
     entries: list[tuple[str, Any]] = []
-    for line in SIGNATURES.read_text().splitlines():
+    for line in Path(sys.argv[3]).read_text().splitlines():
         name, *kinds = line.split(" ")
         module, _, function_name = name.partition(".")
         function = getattr(importlib.import_module(f"pellucid.kernels.compiled.{module}"), function_name)
@@ -77,6 +76,8 @@ def main() -> None:
         source.write_text((HERE / "runtime.c").read_text() + _tables(entries))
         replay = next(_symbol(compiled) for line, compiled in entries if line.startswith("tape._replay "))
         macros = {"CELLS": atomics.NUM_CELLS, "VECTOR_BYTES": simd.VECTOR_BYTES, "REPLAY": f'"{replay}"'}
+        macros |= {"FLOATS": prebuilt.FLOATS, "INTEGERS": prebuilt.SIZES[-1]}
+        macros["SIZE_OF(n)"] = ":".join([*(f"(n)<={size}?{size}" for size in prebuilt.SIZES), "0"])
         if cpu.startswith("x86"):
             macros["CPU"] = f'"{cpu}"'
         flags = [f"-D{name}={value}" for name, value in macros.items()]
@@ -86,6 +87,7 @@ def main() -> None:
             "{ global: pellucid_cells; pellucid_call; pellucid_replay; pellucid_runs_here; pellucid_vector_bytes; "
             "pellucid_signatures; pellucid_functions; local: *; };"
         )
+        options.append(f"-I{sysconfig.get_path('include')}")
         options.append(f"-Wl,--version-script={exported}")
         subprocess.run([os.environ.get("CC", "gcc"), *options, *flags, "-o", path, source, *objects, "-lm"], check=True)
     ctypes.CDLL(str(path), os.RTLD_NOW)  # fails if the library needs what neither it nor Python has

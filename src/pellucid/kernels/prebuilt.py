@@ -1,8 +1,8 @@
 """The prebuilt library: the compiled kernels as machine code that came with the wheel, called without Numba.
 
-``pellucid.kernels.build`` compiles the files of ``compiled/`` ahead of time, for the signatures in ``signatures.txt``, and links
-one shared library for each kind of processor. :data:`library` is the best of them that this processor can run, or None: in a
-source tree, on other systems, and with ``PELLUCID_PREBUILT=0``, Numba compiles the kernels at their first use.
+``pellucid.kernels.build`` compiles the files of ``compiled/`` ahead of time, for the signatures in ``signatures.txt``, and
+links one shared library for each kind of processor. :func:`library` is the best of them that this processor can run, or None:
+in a source tree, on other systems, and with ``PELLUCID_PREBUILT=0``, Numba compiles the kernels at their first use.
 
 With a library, the files of ``compiled/`` are imported as always, but what they decorate with ``jit`` is a :class:`Function`,
 which finds its code by the *kinds* of its arguments, written as in ``signatures.txt``: ``f4x2`` is a contiguous matrix of
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import inspect
 import os
 import struct
 import sys
@@ -86,7 +87,7 @@ def words_of(
             integers.append(word if word < 2**63 else word - 2**64)
 
 
-def _fits(given: str, wanted: str) -> bool:
+def fits(given: str, wanted: str) -> bool:
     """Return whether an argument may be passed where another kind is wanted: any strides include contiguous ones."""
     return given == wanted or given + "A" == wanted or (wanted == "f8" and given == "i8") or (wanted == "i8" and given == "b1")
 
@@ -94,63 +95,56 @@ def _fits(given: str, wanted: str) -> bool:
 class Function:
     """A compiled function of the library, in the place of Numba's."""
 
-    def __init__(self, library: Library, function: Callable[..., Any], codes: dict[tuple[str, ...], tuple[int, str]]):
+    def __init__(self, library: Library, name: str, function: Callable[..., Any]):
         functools.update_wrapper(self, function)
+        self._name = name
         self._library = library
-        self._codes = codes  # kinds -> address and kind of the result
+        self._codes = library.codes.get(name, {})  # kinds of the arguments -> address and kind of the result
 
-    def code_of(self, arguments: Sequence[Any]) -> tuple[int, str, Sequence[Any]]:
+    def code_of(self, arguments: Sequence[Any]) -> tuple[int, str, tuple[Any, ...]]:
         """Return the address of the code for these arguments, the kind of its result, and the arguments as the code wants them.
 
         Raises NotPrebuilt if there is none.
         """
-        kinds = tuple(map(kind_of, arguments))
-        found = self._codes.get(kinds)
+        kinds = [kind_of(argument) for argument in arguments]
+        found = self._codes.get(" ".join(kinds))
         if found is not None:
-            return *found, arguments
-        for wanted, code in self._codes.items():
-            if len(wanted) == len(kinds) and all(map(_fits, kinds, wanted)):
-                numbers = [
-                    float(a) if w == "f8" else int(a) if w == "i8" else a for a, w in zip(arguments, wanted, strict=True)
-                ]
-                return *code, numbers
-        raise NotPrebuilt(f"{self.__name__}({', '.join(kinds)})")  # type: ignore[attr-defined]
+            return *found, tuple(arguments)
+        for line, code in list(self._codes.items()):
+            wanted = line.split(" ")
+            if len(wanted) == len(kinds) and all(map(fits, kinds, wanted)):
+                converted = tuple(_NUMBERS.get(kind, _same)(a) for kind, a in zip(wanted, arguments, strict=True))
+                self._codes[" ".join(map(kind_of, converted))] = code
+                return *code, converted
+        raise NotPrebuilt(f"{self._name}({', '.join(kinds)})")
 
-    def __call__(self, *arguments: Any) -> Any:
-        address, kind, arguments = self.code_of(arguments)  # type: ignore[assignment]
-        result = (ctypes.c_int64 * 2)()  # and a pointer to an exception, which kernels do not raise
-        place = ctypes.addressof(result)
-        integers, floats = [place, place + 8], []
-        words_of(arguments, integers, floats)
-        size = next(size for size in SIZES if size >= len(integers))
-        padding = [0] * (FLOATS - len(floats))
-        words = struct.pack(
-            f"{1 + FLOATS + len(integers)}q{8 * (size - len(integers))}x", address, *floats, *padding, *integers
-        )
-        if self._library.call(words, size) != 0:
-            raise MemoryError(f"the kernel {self.__name__} has failed")  # type: ignore[attr-defined]
-        return None if kind == "none" else _RESULTS[kind](result)
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        if keywords:
+            arguments = inspect.signature(self).bind(*arguments, **keywords).args
+        result = self._library.call(self._codes, arguments)
+        return self._library.call(self._codes, self.code_of(arguments)[2]) if result is NotImplemented else result
 
 
-_RESULTS: dict[str, Callable[[Any], Any]] = {
-    "f8": lambda words: ctypes.c_double.from_buffer(words).value,
-    "i8": lambda words: words[0],
-    "b1": lambda words: bool(words[0] & 1),
-}
+def _same(value: Any) -> Any:
+    return value
+
+
+_NUMBERS: dict[str, Callable[[Any], Any]] = {"f8": float, "i8": int}
 
 
 class Library:
-    """A shared library of kernels. ``call`` and ``replay`` are functions of it: see ``runtime.c``."""
+    """A shared library of kernels. ``call(codes, arguments)``, and ``replay(address of entries, first, last)`` for a tape,
+    are functions of it: see ``runtime.c``."""
 
     def __init__(self, path: Path):
         self.path = path
         self._code = ctypes.CDLL(str(path))
-        self.call = self._code.pellucid_call
-        self.call.argtypes, self.call.restype = (ctypes.c_char_p, ctypes.c_int64), ctypes.c_int32
-        self._replay = self._code.pellucid_replay
-        self._replay.argtypes, self._replay.restype = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64), ctypes.c_int64
+        self.call = ctypes.PyDLL(str(path)).pellucid_call
+        self.call.argtypes, self.call.restype = (ctypes.py_object, ctypes.py_object), ctypes.py_object
+        self.replay = self._code.pellucid_replay
+        self.replay.argtypes, self.replay.restype = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64), ctypes.c_int64
         self.vector_bytes = int(ctypes.c_int64.in_dll(self._code, "pellucid_vector_bytes").value)
-        self._functions: dict[str, dict[tuple[str, ...], tuple[int, str]]] = {}
+        self.codes: dict[str, dict[str, tuple[int, str]]] = {}
 
     @property
     def runs_here(self) -> bool:
@@ -164,24 +158,23 @@ class Library:
         )
         addresses = (ctypes.c_void_p * len(lines)).in_dll(self._code, "pellucid_functions")
         for line, address in zip(lines, addresses, strict=True):
-            name, *kinds, result = line.split(" ")
-            self._functions.setdefault(name, {})[tuple(kinds)] = address, result
+            name, _, kinds = line.partition(" ")
+            kinds, _, result = kinds.rpartition(" ")
+            self.codes.setdefault(name, {})[kinds] = address, result
 
     def function(self, function: Callable[..., Any]) -> Function:
         """Return the code of a function of ``compiled/``."""
         name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
-        return Function(self, function, self._functions.get(name, {}))
+        return Function(self, name, function)
 
     def cells(self, count: int) -> Any:
         """Return the shared cells of the thread pool, an array of int64 in the library's memory."""
         return np.frombuffer((ctypes.c_int64 * count).in_dll(self._code, "pellucid_cells"), np.int64)
 
-    def replay(self, entries: Any, first: int, last: int) -> int:
-        """Make the calls ``first`` to ``last`` − 1 of a tape: see ``compiled/tape.py``."""
-        return int(self._replay(entries.__array_interface__["data"][0], first, last))
 
-
-def _load() -> Library | None:
+@functools.cache
+def library() -> Library | None:
+    """Return the best library that this processor can run; None if there is none, or Numba is asked for."""
     if os.environ.get("PELLUCID_PREBUILT") == "0" or not sys.platform.startswith("linux"):
         return None
     for path in sorted(FOLDER.glob("*.so"), reverse=True):  # x86-64-v4 before x86-64-v3
@@ -195,12 +188,6 @@ def _load() -> Library | None:
     return None
 
 
-@functools.cache
-def library() -> Library | None:
-    """Return the best library that this processor can run; None if there is none, or Numba is asked for."""
-    return _load()
-
-
 def with_fallback(kernel: Callable[..., Any], reference: Callable[..., Any]) -> Callable[..., Any]:
     """Return the kernel of the library, which calls the reference kernel where the library has no code for the arguments."""
 
@@ -212,6 +199,7 @@ def with_fallback(kernel: Callable[..., Any], reference: Callable[..., Any]) -> 
             _warn_once(str(missing))
             return reference(*arguments, **keywords)
 
+    call.without_fallback = kernel  # type: ignore[attr-defined]
     return call
 
 

@@ -18,6 +18,7 @@ native parts.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import platform
 import struct
@@ -179,6 +180,9 @@ class Tape:
                 plan[-1] = entries, plan[-1][1], part[1]
             else:
                 plan.append((entries, *part) if isinstance(part, tuple) else part)
+        if library is not None:
+            self._kept.append(entries)
+            plan = [(address_of(part[0]), *part[1:]) if isinstance(part, tuple) else part for part in plan]
         return plan
 
     def _input_of(self, start: int, stop: int) -> int | None:
@@ -245,7 +249,7 @@ class Recorder:
         plain = getattr(self._kernels, name)
         if not callable(plain):
             return plain
-        recording = self._recording(inspect.unwrap(plain))
+        recording = self._recording(getattr(plain, "without_fallback", plain))
 
         def kernel(*arguments: Any, **named: Any) -> Any:
             tape = self.tape
@@ -264,7 +268,7 @@ class Recorder:
     def _recording(self, value: Any) -> Any:
         """Return what takes the place of a global of a kernel, or of the kernel itself."""
         if isinstance(value, _COMPILED):
-            return lambda *arguments: self.tape.call(value, arguments)  # type: ignore[union-attr]
+            return functools.partial(self._call, value)
         if isinstance(value, FunctionType) and value.__module__.startswith(f"{PACKAGE}."):
             if value not in self._copies:
                 names = {name: self._replaced(value, name) for name in value.__code__.co_names if name in value.__globals__}
@@ -273,6 +277,10 @@ class Recorder:
                 self._copies[value] = copy
             return self._copies[value]
         return value
+
+    def _call(self, function: Any, *arguments: Any, **named: Any) -> Any:
+        assert self.tape is not None
+        return self.tape.call(function, inspect.signature(function).bind(*arguments, **named).args if named else arguments)
 
     def _replaced(self, function: FunctionType, name: str) -> Any:
         value = function.__globals__[name]
