@@ -96,7 +96,7 @@ def main() -> None:
 
 def _functions() -> Iterator[Any]:
     """Return all functions that are to be compiled."""
-    from pellucid.kernels.compiled.jit import CPUDispatcher
+    from pellucid.kernels.compiled.toolchain import CPUDispatcher
 
     for name, module in list(sys.modules.items()):
         if name.startswith("pellucid.kernels.compiled."):

@@ -21,16 +21,15 @@ from typing import Any
 import numpy as np
 
 from pellucid.kernels.compilation import KERNELS, lock_name, source_stamp
-from pellucid.kernels.compiled.toolchain import library, numba
+from pellucid.kernels.compiled.toolchain import CPUDispatcher, library, numba
 from pellucid.kernels.prebuilt import Function
 
 if library is None:
     from numba.core import sigutils
     from numba.core.compiler_lock import global_compiler_lock
     from numba.core.event import Listener, install_listener
-    from numba.core.registry import CPUDispatcher
 else:
-    Listener = CPUDispatcher = object
+    Listener = object
 
 try:
     import fcntl

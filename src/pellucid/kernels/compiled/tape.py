@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.jit import CPUDispatcher, code_of, jit
-from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, library, types
+from pellucid.kernels.compiled.jit import code_of, jit
+from pellucid.kernels.compiled.toolchain import CPUDispatcher, cgutils, intrinsic, ir, library, types
 from pellucid.kernels.interface import Kernels
 from pellucid.kernels.prebuilt import FLOATS, SIZES, Function, NotPrebuilt, words_of
 

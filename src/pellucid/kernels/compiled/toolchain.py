@@ -11,11 +11,12 @@ library = prebuilt.library()
 
 if library is None:
     import llvmlite.binding as llvm
-    import numba
-    from llvmlite import ir
-    from numba import types
-    from numba.core import cgutils, config
-    from numba.extending import intrinsic
+    import numba as numba
+    from llvmlite import ir as ir
+    from numba import types as types
+    from numba.core import cgutils as cgutils, config as config
+    from numba.core.registry import CPUDispatcher as CPUDispatcher
+    from numba.extending import intrinsic as intrinsic
 else:
 
     class _Nothing:
@@ -28,3 +29,4 @@ else:
             return self
 
     llvm = numba = ir = types = cgutils = config = intrinsic = _Nothing()
+    CPUDispatcher = object  # its subclasses are defined, and not used
