@@ -169,7 +169,7 @@ class Library:
 
     def cells(self, count: int) -> Any:
         """Return the shared cells of the thread pool, an array of int64 in the library's memory."""
-        return np.frombuffer((ctypes.c_int64 * count).in_dll(self._code, "pellucid_cells"), np.int64)
+        return np.frombuffer(memoryview((ctypes.c_int64 * count).in_dll(self._code, "pellucid_cells")), np.int64)
 
 
 @functools.cache

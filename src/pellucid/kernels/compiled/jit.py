@@ -44,6 +44,8 @@ EXACT_OPTIONS: dict[str, Any] = {**OPTIONS, "fastmath": False}
 
 # Kernels index flat arrays with unsigned integers: a signed index may be negative and count from the end, as in Python, and
 # Numba does not vectorize a loop that has to check this.
+u64: Any
+u32: Any
 u64, u32 = (numba.uint64, numba.uint32) if library is None else (np.uint64, np.uint32)
 
 

@@ -8,15 +8,18 @@ from typing import Any
 from pellucid.kernels import prebuilt
 
 library = prebuilt.library()
+llvm: Any  # LLVM itself: llvmlite.binding
 
 if library is None:
-    import llvmlite.binding as llvm
+    import llvmlite.binding
     import numba as numba
     from llvmlite import ir as ir
     from numba import types as types
     from numba.core import cgutils as cgutils, config as config
     from numba.core.registry import CPUDispatcher as CPUDispatcher
     from numba.extending import intrinsic as intrinsic
+
+    llvm = llvmlite.binding
 else:
 
     class _Nothing:
