@@ -31,7 +31,8 @@ _used: ContextVar[str | Kernels | None] = ContextVar("pellucid kernels", default
 def load(name: str | None = None) -> Kernels:
     """Return a kernel set: the named one, the one that ``PELLUCID_KERNELS`` names, or the fastest that is installed.
 
-    Within ``with using(name)``, that set. Raises ConfigError for an unknown name, and for ``compiled`` without Numba.
+    Within ``with using(name)``, that set. Raises ConfigError for an unknown name, and for ``compiled`` without
+    Numba and without a prebuilt library (:mod:`pellucid.kernels.prebuilt`).
     """
     used = _used.get()
     if name is None and used is not None and not isinstance(used, str):

@@ -18,6 +18,7 @@ import inspect
 import os
 import struct
 import sys
+import sysconfig
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -176,6 +177,8 @@ class Library:
 def library() -> Library | None:
     """Return the best library that this processor can run; None if there is none, or Numba is asked for."""
     if os.environ.get("PELLUCID_PREBUILT") == "0" or not sys.platform.startswith("linux"):
+        return None
+    if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):  # objects have another form
         return None
     for path in sorted(FOLDER.glob("*.so"), reverse=True):  # x86-64-v4 before x86-64-v3
         try:

@@ -259,7 +259,8 @@ class Recorder:
                 return recording(*arguments, **named)
             except NotPrebuilt:  # the plain kernel calls the reference kernel
                 result = plain(*arguments, **named)
-                tape.run(lambda: plain(*arguments, **named), [one for one in arguments if isinstance(one, np.ndarray)])
+                arrays = [one for one in (*arguments, *named.values()) if isinstance(one, np.ndarray)]
+                tape.run(lambda: plain(*arguments, **named), arrays)
                 return result
 
         setattr(self, name, kernel)
