@@ -23,7 +23,7 @@ from pellucid.core.config import from_json, own_classes, to_json
 from pellucid.core.memory import Array, Layout, Shape
 from pellucid.core.named_arrays import unwrapped, wrapped
 from pellucid.initializers import initial_values
-from pellucid.kernels import Kernels
+from pellucid.kernels import Kernels, prebuilt
 from pellucid.layers.activations import Identity, ReLU
 from pellucid.layers.base import Layer
 from pellucid.layers.dropout import Dropout
@@ -462,7 +462,7 @@ def _kernels_for(dtype: Any) -> Kernels:
 
 def _both_kernel_sets() -> bool:
     """Return whether the compiled kernels can be used."""
-    return importlib.util.find_spec("numba") is not None
+    return prebuilt.library() is not None or importlib.util.find_spec("numba") is not None
 
 
 def _same(what: str, actual: Pass, expected: Pass, bound: float) -> None:

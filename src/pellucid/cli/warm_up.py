@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from pellucid.cli.common import echo, report_errors
+from pellucid.kernels import prebuilt
 from pellucid.runs import first_use
 
 ALL = "all"
@@ -20,6 +21,10 @@ def warm_up(
     image of a container is built, or after an installation. The compiled code is written beside the package's files, into the
     folder that NUMBA_CACHE_DIR names, or, if the package's folder cannot be written, into the cache folder of the user.
     """
+    library = prebuilt.library()
+    if library is not None:
+        echo(f"prebuilt  the kernels came with the installation: {library.path}")
+        return
     names = presets or [ALL]
     done = first_use.warm_up(() if ALL in names else names)
     count = "all presets" if ALL in names else ", ".join(done.presets)

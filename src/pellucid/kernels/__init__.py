@@ -21,6 +21,7 @@ from contextvars import ContextVar
 from typing import cast
 
 from pellucid.errors import ConfigError, did_you_mean
+from pellucid.kernels import prebuilt
 from pellucid.kernels.interface import Kernels as Kernels
 
 SETS = ("reference", "compiled")
@@ -30,7 +31,8 @@ _used: ContextVar[str | Kernels | None] = ContextVar("pellucid kernels", default
 def load(name: str | None = None) -> Kernels:
     """Return a kernel set: the named one, the one that ``PELLUCID_KERNELS`` names, or the fastest that is installed.
 
-    Within ``with using(name)``, that set. Raises ConfigError for an unknown name, and for ``compiled`` without Numba.
+    Within ``with using(name)``, that set. Raises ConfigError for an unknown name, and for ``compiled`` without
+    Numba and without a prebuilt library (:mod:`pellucid.kernels.prebuilt`).
     """
     used = _used.get()
     if name is None and used is not None and not isinstance(used, str):
@@ -57,7 +59,7 @@ def using(kernels: str | Kernels | None) -> Iterator[None]:
 
 @functools.cache
 def _load(name: str | None) -> Kernels:
-    installed = importlib.util.find_spec("numba") is not None
+    installed = prebuilt.library() is not None or importlib.util.find_spec("numba") is not None
     if name == "compiled" and not installed:
         raise ConfigError("the compiled kernels need Numba: pip install 'pellucid[fast]'")
     if name is None and not installed:

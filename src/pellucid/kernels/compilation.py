@@ -26,6 +26,7 @@ from typing import Any, cast
 import numpy as np
 
 from pellucid import kernels
+from pellucid.kernels import prebuilt
 from pellucid.kernels.interface import KERNEL_NAMES, Kernels
 
 LARGEST_SELECTOR = 64  # integers up to this one, and truth values, may select an algorithm, such as the number of groups
@@ -54,7 +55,7 @@ def lock_name(stamp: str) -> str:
 
 def is_first_use() -> bool:
     """Return whether it is certain that these kernels have never been compiled into the cache. Numba is not imported for it."""
-    if os.environ.get("PELLUCID_KERNELS") == "reference":
+    if os.environ.get("PELLUCID_KERNELS") == "reference" or prebuilt.library() is not None:
         return False
     folder = os.environ.get("NUMBA_CACHE_DIR")
     caches = Path(folder).glob("*") if folder else [KERNELS / "__pycache__"]

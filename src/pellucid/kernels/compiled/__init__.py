@@ -4,6 +4,7 @@ Files whose names also exist in ``reference`` contain kernels; the docstrings of
 other files contain what these kernels are built on:
 
 =====================  ======================================================================================================
+``toolchain``          Numba and LLVM, or nothing where the prebuilt library is used
 ``jit``                the compiler's options and the cache on disk
 ``thread_pool``        ``parallel_for``, which splits a kernel into tasks for several threads
 ``atomics``            64-bit cells that threads share, and locks: for the thread pool
@@ -21,9 +22,15 @@ other files contain what these kernels are built on:
 =====================  ======================================================================================================
 """
 
+from pellucid.kernels import reference
 from pellucid.kernels.compiled.jit import announce_compilation as announce_compilation
 from pellucid.kernels.compiled.tape import recorder as recorder
 from pellucid.kernels.compiled.thread_pool import cache_folder as cache_folder, set_num_threads as set_num_threads
+from pellucid.kernels.compiled.toolchain import library
 from pellucid.kernels.interface import import_kernels
+from pellucid.kernels.prebuilt import with_fallback
 
-globals().update(import_kernels(__name__))
+_kernels = import_kernels(__name__)
+if library is not None:
+    _kernels = {name: with_fallback(kernel, getattr(reference, name)) for name, kernel in _kernels.items()}
+globals().update(_kernels)

@@ -8,20 +8,16 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-import llvmlite.binding
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from pellucid.core.memory import aligned_zeros
+from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, library, llvm, types
 
 NUM_CELLS = 2_112  # of 64 bits; the thread pool defines what each one holds
 
-cells = aligned_zeros(NUM_CELLS, np.int64)
+cells = aligned_zeros(NUM_CELLS, np.int64) if library is None else library.cells(NUM_CELLS)
 ctypes.pythonapi.Py_IncRef(ctypes.py_object(cells))  # never freed: a worker thread may read it until the process ends
-llvmlite.binding.add_symbol("pellucid_cells", cells.ctypes.data)
+llvm.add_symbol("pellucid_cells", cells.ctypes.data)
 
 # The interpreter's own locks: they work on every system, and compiled code can sleep on one without holding the interpreter.
 locks = {name: getattr(ctypes.pythonapi, f"PyThread_{name}_lock") for name in ("allocate", "acquire", "release")}
@@ -29,9 +25,9 @@ locks["allocate"].restype = ctypes.c_void_p
 locks["acquire"].argtypes = ctypes.c_void_p, ctypes.c_int
 locks["release"].argtypes = (ctypes.c_void_p,)
 for _name in ("acquire", "release"):
-    llvmlite.binding.add_symbol(f"pellucid_{_name}_lock", ctypes.cast(locks[_name], ctypes.c_void_p).value)
+    llvm.add_symbol(f"pellucid_{_name}_lock", ctypes.cast(locks[_name], ctypes.c_void_p).value)
 
-IS_X86 = llvmlite.binding.get_process_triple().startswith(("x86", "i686"))
+IS_X86 = llvm.get_process_triple().startswith(("x86", "i686"))
 _i64, _i32, _bytes = ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
 
 

@@ -20,10 +20,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import inner_jit, jit, u32, u64
@@ -32,6 +28,7 @@ from pellucid.kernels.compiled.micro_kernel import micro_kernel
 from pellucid.kernels.compiled.noise import mix, row_stream
 from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder, address_of, copy_rows, transpose_block, vector_width
 from pellucid.kernels.compiled.thread_pool import parallel_for
+from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, types
 from pellucid.kernels.compiled.vector_math import Vector, bounded_exponential
 
 TILE = 24  # queries of a tile

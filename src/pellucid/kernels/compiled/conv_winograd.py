@@ -42,9 +42,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from pellucid.kernels.compiled import conv_direct
 from pellucid.kernels.compiled.indirect_calls import indirect_call
@@ -54,6 +51,7 @@ from pellucid.kernels.compiled.micro_kernel import micro_kernel
 from pellucid.kernels.compiled.reductions import add_partial_sums, empty_partial_sums
 from pellucid.kernels.compiled.simd import VectorBuilder, address_of, copy_rows, vector_width
 from pellucid.kernels.compiled.thread_pool import parallel_for
+from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, types
 from pellucid.kernels.window import Window
 
 BLOCK_BYTES = 300_000  # of transformed tiles at a time: a third of the second-level cache, beside images that are in it

@@ -64,17 +64,17 @@ def _scatter_add(values, rows, out):
     parallel_for(_scatter_add_task, (values, rows, out), (out.shape[1] + COLUMNS_PER_TASK - 1) // COLUMNS_PER_TASK)
 
 
-def _as_rows(out: Array) -> Array:
-    return out.reshape(len(out), math.prod(out.shape[1:]))  # not −1: there may be no rows
+def _as_rows(x: Array) -> Array:
+    return x.reshape(len(x), math.prod(x.shape[1:]))  # not −1: there may be no rows
 
 
 def gather(x: Array, rows: Array, out: Array) -> Array:
-    _gather(x, rows, _as_rows(out))
+    _gather(_as_rows(x), rows, _as_rows(out))
     return out
 
 
 def gather_scaled(x: Array, rows: Array, factor: float, out: Array) -> Array:
-    _gather_scaled(x, rows, out.dtype.type(factor), _as_rows(out))
+    _gather_scaled(_as_rows(x), rows, out.dtype.type(factor), _as_rows(out))
     return out
 
 

@@ -15,12 +15,9 @@ import pickle
 import traceback
 from typing import Any
 
-import llvmlite.binding
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, llvm, types
 
+by_symbol = False  # for a library that is linked ahead of time: the calls are those of symbols, and nothing is looked up
 _i64, _bytes = ir.IntType(64), ir.IntType(8).as_pointer()
 
 
@@ -52,7 +49,7 @@ def _find_address(key: int, size: int) -> int:
     return address
 
 
-llvmlite.binding.add_symbol("pellucid_find_address", ctypes.cast(_find_address, ctypes.c_void_p).value)
+llvm.add_symbol("pellucid_find_address", ctypes.cast(_find_address, ctypes.c_void_p).value)
 
 
 def _constant(module: Any, name: str, value: Any) -> Any:
@@ -61,8 +58,12 @@ def _constant(module: Any, name: str, value: Any) -> Any:
     return constant
 
 
-def _address(builder: Any, function: Any, arg_types: tuple[Any, ...]) -> Any:
+def _address(context: Any, builder: Any, function: Any, arg_types: tuple[Any, ...]) -> Any:
     """Emit the function's address for these types; a variable of the module stores it, zero until it is looked up."""
+    if by_symbol:
+        name = _compile(function.py_func.__module__, function.py_func.__name__, arg_types).fndesc.llvm_func_name
+        code = context.call_conv.get_function_type(types.void, arg_types)
+        return builder.ptrtoint(cgutils.get_or_insert_function(builder.module, code, name), _i64)
     key = pickle.dumps((function.py_func.__module__, function.py_func.__name__, arg_types))
     name = f"indirect.{key.hex()}"
     variable = builder.module.globals.get(name)
@@ -82,7 +83,7 @@ def _address(builder: Any, function: Any, arg_types: tuple[Any, ...]) -> Any:
 def emit_indirect_call(context: Any, builder: Any, function: Any, arg_types: tuple[Any, ...], values: list[Any]) -> None:
     """Emit an indirect call of a compiled function, which must return nothing and raise nothing."""
     code = context.call_conv.get_function_type(types.void, arg_types).as_pointer()
-    pointer = builder.inttoptr(_address(builder, function, arg_types), code)
+    pointer = builder.inttoptr(_address(context, builder, function, arg_types), code)
     context.call_conv.call_function(builder, pointer, types.void, arg_types, values)
 
 

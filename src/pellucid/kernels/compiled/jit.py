@@ -13,18 +13,23 @@ import gc
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import numba
-from numba.core import sigutils
-from numba.core.compiler_lock import global_compiler_lock
-from numba.core.event import Listener, install_listener
-from numba.core.registry import CPUDispatcher
+import numpy as np
 
 from pellucid.kernels.compilation import KERNELS, lock_name, source_stamp
+from pellucid.kernels.compiled.toolchain import CPUDispatcher, library, numba
+from pellucid.kernels.prebuilt import Function
+
+if library is None:
+    from numba.core import sigutils
+    from numba.core.compiler_lock import global_compiler_lock
+    from numba.core.event import Listener, install_listener
+else:
+    Listener = object
 
 try:
     import fcntl
@@ -39,10 +44,12 @@ EXACT_OPTIONS: dict[str, Any] = {**OPTIONS, "fastmath": False}
 
 # Kernels index flat arrays with unsigned integers: a signed index may be negative and count from the end, as in Python, and
 # Numba does not vectorize a loop that has to check this.
-u64, u32 = numba.uint64, numba.uint32
+u64: Any
+u32: Any
+u64, u32 = (numba.uint64, numba.uint32) if library is None else (np.uint64, np.uint32)
 
 
-_STAMP = source_stamp(KERNELS)
+_STAMP = source_stamp(KERNELS) if library is None else ""
 
 
 class _Announcer(Listener):  # type: ignore[misc]
@@ -61,7 +68,7 @@ class _Announcer(Listener):  # type: ignore[misc]
 
 def announce_compilation(say: Callable[[str], None]) -> AbstractContextManager[Any]:
     """Return a context within which the first compilation of a kernel is announced with ``say``, because it takes seconds."""
-    return install_listener("numba:compile", _Announcer(say))
+    return contextlib.nullcontext() if library is not None else install_listener("numba:compile", _Announcer(say))
 
 
 def _invalidate_with_every_file(compiled: Any) -> None:
@@ -175,6 +182,8 @@ class _InnerFunction(_Function):
 
 
 def _compiled(function: Callable[..., Any], options: dict[str, Any], kind: type) -> Callable[..., Any]:
+    if library is not None:
+        return function if kind is _InnerFunction else library.function(function)
     try:
         compiled = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # Numba found no folder that it can write to
@@ -184,3 +193,21 @@ def _compiled(function: Callable[..., Any], options: dict[str, Any], kind: type)
     _invalidate_with_every_file(compiled)
     compiled.__class__ = kind
     return compiled
+
+
+def code_of(function: Any, arguments: tuple[Any, ...]) -> tuple[int, str, Sequence[Any]] | None:
+    """Return the address of a compiled function's code for these arguments, the kind of its result, and the arguments as the
+    code wants them; None where a tape cannot call it."""
+    if isinstance(function, Function):
+        return function.code_of(arguments)
+    compiled = function.overloads.get(tuple(numba.typeof(argument) for argument in arguments))
+    if compiled is None:
+        return None
+    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name), kind_of_result(compiled), arguments
+
+
+def kind_of_result(compiled: Any) -> str:
+    """Return the kind of the result of a compiled function."""
+    return {"float64": "f8", "int64": "i8", "bool": "b1"}.get(
+        str(compiled.signature.return_type), str(compiled.signature.return_type)
+    )

@@ -17,14 +17,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
-
 from pellucid.kernels.compiled.indirect_calls import emit_indirect_call
 from pellucid.kernels.compiled.jit import inner_jit
 from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder, vector_width
+from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, types
 
 _i64 = ir.IntType(64)
 TILE_ROWS = 12 if VECTOR_BYTES == 64 else 6  # of the largest tile, which is two vectors wide

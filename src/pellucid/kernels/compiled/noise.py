@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import inner_jit, jit, u32, u64
 from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import parallel_for
+from pellucid.kernels.compiled.toolchain import numba
 
 TASK_SIZE = 8_192  # elements: some microseconds
 

@@ -10,12 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
-
 from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder
+from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, types
 
 # The operations.
 MAX, MAX_BACKWARD, AVERAGE, AVERAGE_BACKWARD = 0, 1, 2, 3

@@ -9,11 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import llvmlite.binding
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils, config
-from numba.extending import intrinsic
+from pellucid.kernels.compiled.toolchain import cgutils, config, intrinsic, ir, library, llvm, types
 
 _i64, _i32 = ir.IntType(64), ir.IntType(32)
 
@@ -21,11 +17,11 @@ _i64, _i32 = ir.IntType(64), ir.IntType(32)
 def _has(feature: str) -> bool:
     """Return whether code may use a feature of the processor: this one's, or that of NUMBA_CPU_FEATURES (``+avx,+avx2,…``)."""
     given = config.CPU_FEATURES
-    return llvmlite.binding.get_host_cpu_features().get(feature, False) if given is None else f"+{feature}" in given.split(",")
+    return llvm.get_host_cpu_features().get(feature, False) if given is None else f"+{feature}" in given.split(",")
 
 
 LINE_BYTES = 64  # of the caches
-VECTOR_BYTES = 64 if _has("avx512f") else 32 if _has("avx") else 16
+VECTOR_BYTES = library.vector_bytes if library is not None else 64 if _has("avx512f") else 32 if _has("avx") else 16
 
 
 class VectorBuilder:

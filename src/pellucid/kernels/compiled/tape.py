@@ -18,6 +18,8 @@ native parts.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import platform
 import struct
 import sys
@@ -25,24 +27,18 @@ from collections.abc import Callable, Sequence
 from types import FunctionType, ModuleType
 from typing import Any
 
-import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.core.dispatcher import Dispatcher
-from numba.core.registry import cpu_target
-from numba.extending import intrinsic
 
 from pellucid.core.memory import Array
-from pellucid.kernels.compiled.jit import jit, u64
+from pellucid.kernels.compiled.jit import code_of, jit, u64
+from pellucid.kernels.compiled.toolchain import CPUDispatcher, cgutils, intrinsic, ir, library, types
 from pellucid.kernels.interface import Kernels
+from pellucid.kernels.prebuilt import FLOATS, SIZES, Function, NotPrebuilt, words_of
 
-FLOATS = 8  # floating-point arguments are passed in as many registers
-SIZES = (16, 24, 32, 48, 64, 96, 128, 192)  # numbers of other arguments of the calls that are compiled
 PACKAGE = __name__.rpartition(".")[0]
 
 _i64, _double = ir.IntType(64), ir.DoubleType()
+_COMPILED = Function if library is not None else CPUDispatcher
 
 is_supported = sys.platform in ("linux", "darwin") and platform.machine() in ("x86_64", "aarch64") and struct.calcsize("P") == 8
 
@@ -100,6 +96,9 @@ def _replay_with(x, memory, entries, first, last):
                 return k
         return -1
     return first
+
+
+replay = _replay if library is None else library.replay
 
 
 class NotRecordable(Exception):
@@ -183,7 +182,7 @@ class Tape:
         """Run the parts ``first`` to ``last`` − 1. Nothing can be recorded after the first replay of a part."""
         for part in self._plan(first, last):
             if isinstance(part, tuple):
-                if _replay(*part) >= 0:
+                if replay(*part) >= 0:
                     raise RuntimeError("a recorded kernel has failed")
             else:
                 part()
@@ -215,6 +214,9 @@ class Tape:
                 plan[-1] = entries, plan[-1][1], part[1]
             else:
                 plan.append((entries, *part) if isinstance(part, tuple) else part)
+        if library is not None:
+            self._kept.append(entries)
+            plan = [(address_of(part[0]), *part[1:]) if isinstance(part, tuple) else part for part in plan]
         return plan
 
     def _input_of(self, start: int, stop: int) -> int | None:
@@ -224,56 +226,28 @@ class Tape:
         return None
 
     def _encode(self, function: Any, arguments: tuple[Any, ...]) -> Array:
-        kinds = tuple(numba.typeof(argument) for argument in arguments)
-        compiled = function.overloads.get(kinds)
-        if compiled is None:
+        code = code_of(function, arguments)
+        if code is None or code[1] not in ("none", "f8"):
             raise NotRecordable
-        result = compiled.signature.return_type
-        if result not in (types.none, types.float64):
-            raise NotRecordable
-        floats: list[int] = []
+        address, result, values = code
         memory = np.zeros(2, np.int64)  # of the result, and of a pointer to an exception, which kernels do not raise
         self._kept.append(memory)
-        self.result = memory.view(np.float64)[:1] if result == types.float64 else None
-        integers = [address_of(memory), address_of(memory) + 8]
-        followed: list[tuple[int, int, int]] = []  # index of the integer, input, distance
-        for kind, argument in zip(kinds, arguments, strict=True):
-            self._append(kind, argument, integers, floats, followed)
-        expected = len(cpu_target.target_context.call_conv.get_function_type(result, kinds).args)
-        if len(floats) > FLOATS or len(integers) > SIZES[-1] or len(integers) + len(floats) != expected:
+        self.result = memory.view(np.float64)[:1] if result == "f8" else None
+        integers, floats = [address_of(memory), address_of(memory) + 8], list[int]()
+        arrays: list[tuple[int, Array]] = []
+        words_of(values, integers, floats, arrays)
+        if len(floats) > FLOATS or len(integers) > SIZES[-1]:
             raise NotRecordable
         size = next(size for size in SIZES if size >= len(integers))
         words = np.zeros(1 + FLOATS + size, np.int64)
-        words[0] = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+        words[0] = address
         words[1 : 1 + len(floats)] = floats
         words[1 + FLOATS : 1 + FLOATS + len(integers)] = integers
-        for place, k, distance in followed:
-            self._moved[k].append((words, 1 + FLOATS + place, distance))
-        return words
-
-    def _append(
-        self, kind: Any, value: Any, integers: list[int], floats: list[int], followed: list[tuple[int, int, int]]
-    ) -> None:
-        """Append the words of one argument, as Numba passes it."""
-        if isinstance(kind, types.Array):
-            start, stop = _extent(value)
-            k = self._input_of(start, stop)
-            address = address_of(value)
+        for place, array in arrays:
+            k = self._input_of(*_extent(array))
             if k is not None:
-                followed.append((len(integers) + 4, k, address - self._inputs[k][0]))
-            # no owner and no parent: the tape keeps the array
-            integers += [0, 0, value.size, value.itemsize, address, *value.shape, *value.strides]
-        elif isinstance(kind, types.BaseTuple):
-            for one, item in zip(kind, value, strict=True):
-                self._append(one, item, integers, floats, followed)
-        elif isinstance(kind, types.Integer | types.Boolean):
-            integers.append(int(value) if int(value) < 2**63 else int(value) - 2**64)
-        elif kind == types.float64:
-            floats.append(struct.unpack("<q", struct.pack("<d", value))[0])
-        elif kind == types.float32:
-            floats.append(struct.unpack("<i", struct.pack("<f", value))[0])
-        else:
-            raise NotRecordable
+                self._moved[k].append((words, 1 + FLOATS + place, address_of(array) - self._inputs[k][0]))
+        return words
 
 
 def address_of(array: Array) -> int:
@@ -309,18 +283,27 @@ class Recorder:
         plain = getattr(self._kernels, name)
         if not callable(plain):
             return plain
-        recording = self._recording(plain)
+        recording = self._recording(getattr(plain, "without_fallback", plain))
 
         def kernel(*arguments: Any, **named: Any) -> Any:
-            return (plain if self.tape is None else recording)(*arguments, **named)
+            tape = self.tape
+            if tape is None:
+                return plain(*arguments, **named)
+            try:
+                return recording(*arguments, **named)
+            except NotPrebuilt:  # the plain kernel calls the reference kernel
+                result = plain(*arguments, **named)
+                arrays = [one for one in (*arguments, *named.values()) if isinstance(one, np.ndarray)]
+                tape.run(lambda: plain(*arguments, **named), arrays)
+                return result
 
         setattr(self, name, kernel)
         return kernel
 
     def _recording(self, value: Any) -> Any:
         """Return what takes the place of a global of a kernel, or of the kernel itself."""
-        if isinstance(value, Dispatcher):
-            return lambda *arguments: self.tape.call(value, arguments)  # type: ignore[union-attr]
+        if isinstance(value, _COMPILED):
+            return functools.partial(self._call, value)
         if isinstance(value, FunctionType) and value.__module__.startswith(f"{PACKAGE}."):
             if value not in self._copies:
                 names = {name: self._replaced(value, name) for name in value.__code__.co_names if name in value.__globals__}
@@ -329,6 +312,10 @@ class Recorder:
                 self._copies[value] = copy
             return self._copies[value]
         return value
+
+    def _call(self, function: Any, *arguments: Any, **named: Any) -> Any:
+        assert self.tape is not None
+        return self.tape.call(function, inspect.signature(function).bind(*arguments, **named).args if named else arguments)
 
     def _replaced(self, function: FunctionType, name: str) -> Any:
         value = function.__globals__[name]

@@ -20,12 +20,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from pellucid.kernels.compiled.atomics import (
     acquire_lock,
@@ -40,6 +35,7 @@ from pellucid.kernels.compiled.atomics import (
 )
 from pellucid.kernels.compiled.indirect_calls import emit_indirect_call, indirect_call
 from pellucid.kernels.compiled.jit import OPTIONS, inner_jit, jit, u64
+from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, library, numba, types
 
 CHUNK = 16_384  # elements of a flat array in one task: some microseconds
 SPINS_BEFORE_SLEEP = 50_000  # from a third of a millisecond to two, depending on how long a spin-wait hint takes
@@ -221,6 +217,8 @@ def set_num_threads(threads: int) -> None:
 
 def cache_folder() -> Path | None:
     """Return the folder into which compiled code is written, or None if no folder can be written."""
+    if library is not None:
+        return None
     function: Any = _run_job
     folder = function._cache.cache_path
     return None if folder is None else Path(folder)

@@ -14,12 +14,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
-
 from pellucid.kernels.compiled.simd import VectorBuilder
+from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, types
 
 _i64, _i32 = ir.IntType(64), ir.IntType(32)
 _CONTRACT = ("contract",)  # a product and a sum may become one instruction

@@ -1,0 +1,145 @@
+"""Tests of the prebuilt library: a small one is built and called in a process that has no Numba."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pellucid.kernels import build, compiled, prebuilt
+from pellucid.kernels.interface import KERNEL_NAMES
+from pellucid.kernels.prebuilt import NotPrebuilt, kind_of
+from pellucid.kernels.window import Window
+from tests.kernels.test_kernel_pairs import ROWS, SHAPES, make
+
+SOME = (
+    "activations._relu ",
+    "dense._affine ",
+    "losses.softmax_cross_entropy_labels ",
+    "optimizers.adam ",
+    "tape._replay ",
+    "thread_pool._worker_loop ",
+    "vector_ops.sum_of_squares ",
+)
+CPU = "generic" if build.platform.machine() == "aarch64" else "x86-64-v3"
+
+# Without Numba: the results of kernels, plain and recorded, and how often a task ran in another thread.
+PROGRAM = """
+import json, sys, warnings
+sys.modules["numba"] = sys.modules["llvmlite"] = None
+from pathlib import Path
+import numpy as np
+from pellucid import kernels
+from pellucid.kernels import prebuilt, reference
+prebuilt.FOLDER = Path(sys.argv[1])
+k = kernels.load("compiled")
+k.set_num_threads(2)
+rng = np.random.default_rng(0)
+normal = lambda *shape: rng.normal(size=shape).astype(np.float32)
+found = {}
+
+def errors(name, call, *arrays):
+    copies = [array.copy() for array in arrays]
+    results = call(k, *arrays), call(reference, *copies)
+    pairs = list(zip(arrays, copies)) + [results] * (results[1] is not None)
+    found[name] = max(float(np.max(np.abs(np.asarray(a) - b) / (1 + np.abs(b)), initial=0)) for a, b in pairs)
+
+x, W, b, y = normal(400, 300), normal(300, 200), normal(200), np.empty((400, 200), np.float32)
+x.flags.writeable = False
+errors("affine", lambda k, W, b, y: k.affine(x, W, b, y), W, b, y)
+labels, dz = rng.integers(0, 200, 400), np.empty_like(y)
+weights = np.ones(400, np.float32)
+arguments = labels, weights, 1 / 400, 0
+errors("loss", lambda k, y, out, dz: k.softmax_cross_entropy_labels(y, *arguments, out, dz), y, y.copy(), dz)
+theta, g, m, v = (normal(90_000) for _ in range(4))
+errors("adam", lambda k, *a: k.adam(*a, 0.1, 0.9, 0.999, 1e-8, 3), theta, g, m, v * v)
+errors("sum", lambda k, v: k.sum_of_squares(v), normal(90_000))
+errors("float64", lambda k, v, out: k.relu(v, out), rng.normal(size=7), np.empty(7))
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter("always")
+    errors("missing", lambda k, v, out: k.tanh(v, out), normal(7), np.empty(7, np.float32))
+    errors("missing", lambda k, v, out: k.tanh(v, out), normal(7), np.empty(7, np.float32))
+found["warnings"] = [str(w.message) for w in seen]
+recorder = k.recorder(k)
+tape = recorder.tape = recorder.new_tape()
+source, target = normal(5), np.empty(5, np.float32)
+tape.follow([source])
+recorder.relu(source, target)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    recorder.tanh(target, target)  # called in Python again
+recorder.tape = None
+other = normal(5)
+tape.move([other])
+tape.replay(0)
+found["tape"] = float(np.max(np.abs(target - np.tanh(np.maximum(other, 0)))))
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with a library of some kernels."""
+    if not sys.platform.startswith("linux") or shutil.which(os.environ.get("CC", "gcc")) is None:
+        pytest.skip("there is no C compiler")
+    folder = tmp_path_factory.mktemp("libraries")
+    some = folder / "some.txt"
+    lines = build.SIGNATURES.read_text().splitlines()
+    some.write_text("\n".join(line for line in lines if line.startswith(SOME)))
+    build.build(folder, [CPU], some)
+    return folder
+
+
+def test_a_library_computes_what_the_reference_kernels_compute(folder):
+    command = [sys.executable, "-W", "error", "-c", PROGRAM, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PELLUCID_PREBUILT": "1"})
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    (warning,) = found.pop("warnings")
+    assert "activations._tanh(f4x1, f4x1)" in warning
+    assert max(found.values()) < 1e-5, found
+
+
+def test_the_signatures_are_those_of_all_kernels_in_float32(monkeypatch):
+    signatures: dict[str, list[list[str]]] = {}
+    for line in build.SIGNATURES.read_text().splitlines():
+        name, *kinds = line.split(" ")
+        signatures.setdefault(name, []).append(kinds)
+
+    class Names:
+        def call(self, function: Any, arguments: tuple[Any, ...]) -> Any:
+            name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+            kinds = [kind_of(argument) for argument in arguments]
+            known = [wanted for wanted in signatures.get(name, []) if len(wanted) == len(kinds)]
+            assert any(all(map(prebuilt.fits, kinds, wanted)) for wanted in known), f"not in signatures.txt: {name} {kinds}"
+            return function(*arguments)
+
+    recorder = compiled.recorder(compiled)
+    recorder.tape = Names()
+    for name in KERNEL_NAMES:
+        for seed, shape in enumerate(SHAPES):
+            ROWS[name](recorder, make(shape, np.float32, seed))
+
+
+def test_kinds():
+    x = np.zeros((4, 6), np.float32)
+    assert [kind_of(x), kind_of(x[:, 1:]), kind_of(x[0])] == ["f4x2", "f4x2A", "f4x1"]
+    assert kind_of((1, 2.0, True, np.float32(1), np.uint32(1), np.uint64(1))) == "(i8,f8,b1,f4,u4,u8)"
+    assert kind_of(Window(1, 2, 3, 4)) == "Window"
+    for unknown in (x.astype(np.float16), x.astype(">f4"), None, "x", [1]):
+        with pytest.raises(NotPrebuilt):
+            kind_of(unknown)
+
+
+def test_without_a_library_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.delenv("PELLUCID_PREBUILT", raising=False)
+    monkeypatch.setattr(prebuilt, "FOLDER", tmp_path)
+    (tmp_path / "other.so").write_bytes(b"no library")
+    assert prebuilt.library.__wrapped__() is None
