@@ -29,8 +29,8 @@ tests test-long: export OPENBLAS_THREAD_TIMEOUT = 4
 # Python stores the bytecode of what it imports, also where the environment says that it does not: tests start many processes.
 tests test-long: export PYTHONDONTWRITEBYTECODE =
 
-# The check of types runs beside the tests. Tests wait for the browser, processes and clocks, which leaves time for a third worker
-# on two cores. The files stay in their order, in which the slow ones come first (tests/conftest.py), because pytest-xdist would
+# The check of types runs beside the tests, which leave a fifth of two cores unused: they wait for the browser, processes and clocks.
+# With a third worker they would take as long: it has to import and collect everything, too. The files stay in their order, in which the slow ones come first (tests/conftest.py), because pytest-xdist would
 # begin with the files that have the most tests and end with the few that are slow.
 test: .venv/test.done
 	$(BIN)/ruff check .
@@ -41,7 +41,7 @@ types:
 	$(BIN)/mypy
 
 tests:
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: .venv/test.done
 	$(BIN)/pytest

@@ -84,8 +84,8 @@ def main() -> None:
         options = ["-shared", "-fPIC", "-O2", "-s", "-fvisibility=hidden", "-Wl,--gc-sections,--exclude-libs,ALL,-Bsymbolic"]
         exported = Path(temporary, "exported")
         exported.write_text(
-            "{ global: pellucid_cells; pellucid_call; pellucid_replay; pellucid_runs_here; pellucid_vector_bytes; "
-            "pellucid_signatures; pellucid_functions; local: *; };"
+            "{ global: pellucid_cells; pellucid_call; pellucid_replay; pellucid_replay_with; pellucid_runs_here; "
+            "pellucid_vector_bytes; pellucid_signatures; pellucid_functions; local: *; };"
         )
         options.append(f"-I{sysconfig.get_path('include')}")
         options.append(f"-Wl,--version-script={exported}")

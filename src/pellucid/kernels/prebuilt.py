@@ -144,6 +144,9 @@ class Library:
         self.call.argtypes, self.call.restype = (ctypes.py_object, ctypes.py_object), ctypes.py_object
         self.replay = self._code.pellucid_replay
         self.replay.argtypes, self.replay.restype = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64), ctypes.c_int64
+        self._replay_with = self._code.pellucid_replay_with
+        self._replay_with.argtypes = (ctypes.c_void_p, ctypes.c_void_p, *(ctypes.c_int64,) * 4)
+        self._replay_with.restype = ctypes.c_int64
         self.vector_bytes = int(ctypes.c_int64.in_dll(self._code, "pellucid_vector_bytes").value)
         self.codes: dict[str, dict[str, tuple[int, str]]] = {}
 
@@ -151,6 +154,11 @@ class Library:
     def runs_here(self) -> bool:
         """Whether this processor has all instructions that the library's code may use."""
         return bool(self._code.pellucid_runs_here())
+
+    def replay_with(self, x: Any, memory: Any, entries: int, first: int, last: int) -> int:
+        """Copy x to ``memory``, flat arrays of float32, and replay a tape, as ``_replay_with`` in ``compiled/tape.py`` does."""
+        addresses = (array.__array_interface__["data"][0] for array in (x, memory))
+        return int(self._replay_with(*addresses, x.size, entries, first, last))
 
     def load(self) -> None:
         """Read the list of the functions."""

@@ -82,6 +82,17 @@ EXPORT int64_t pellucid_replay(const int64_t *entries, int64_t first, int64_t la
     return failed;
 }
 
+/* What _replay_with in tape.py does. The exponents of NaN and infinity have all bits. */
+__attribute__((optimize("O3"))) EXPORT int64_t pellucid_replay_with(
+    const uint32_t *x, uint32_t *memory, int64_t size, const int64_t *entries, int64_t first, int64_t last) {
+    uint32_t special = 0;
+    for (int64_t i = 0; i < size; i++) {
+        memory[i] = x[i];
+        special |= (x[i] & 0x7f800000u) == 0x7f800000u;
+    }
+    return special ? first : pellucid_replay(entries, first, last);
+}
+
 /* A call from Python: words as in tape.py, code first, and the kinds of the arguments as in prebuilt.py. */
 typedef struct {
     int64_t words[1 + FLOATS + INTEGERS];

@@ -98,7 +98,7 @@ def _replay_with(x, memory, entries, first, last):
     return first
 
 
-replay = _replay if library is None else library.replay
+replay, replay_with = (_replay, _replay_with) if library is None else (library.replay, library.replay_with)
 
 
 class NotRecordable(Exception):
@@ -195,7 +195,7 @@ class Tape:
         plan = self._plan(0)
         if len(plan) != 1 or not isinstance(plan[0], tuple):
             return False
-        return bool(_replay_with(x.reshape(-1), memory.reshape(-1), *plan[0]) < 0)
+        return bool(replay_with(x.reshape(-1), memory.reshape(-1), *plan[0]) < 0)
 
     def _plan(self, first: int, last: int | None = None) -> list[Any]:
         """Return the parts from ``first`` on, as they are replayed."""
