@@ -29,13 +29,15 @@ tests test-long: export OPENBLAS_THREAD_TIMEOUT = 4
 # Python stores the bytecode of what it imports, also where the environment says that it does not: tests start many processes.
 tests test-long: export PYTHONDONTWRITEBYTECODE =
 
-# The check of types runs beside the tests, which leave a fifth of two cores unused: they wait for the browser, processes and clocks.
-# With a third worker they would take as long: it has to import and collect everything, too. The files stay in their order, in which the slow ones come first (tests/conftest.py), because pytest-xdist would
-# begin with the files that have the most tests and end with the few that are slow.
+# The check of types runs beside the tests, which leave a fifth of two cores unused: they wait for the browser, processes and
+# clocks. With a third worker they take as long, because it imports and collects everything, too. The files stay in their order,
+# in which the slow ones come first (tests/conftest.py): pytest-xdist would end with the files that have few tests, but slow ones.
 test: .venv/test.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@$(MAKE) --no-print-directory -j 2 types tests
+
+types tests: .venv/test.done
 
 types:
 	$(BIN)/mypy

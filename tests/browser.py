@@ -40,7 +40,7 @@ def chromium() -> Iterator[object]:
 class Pages:
     """Pages that one test after another uses: a new page, with its process, takes a third of a second.
 
-    A page with a touch screen, or one whose clock or answers the test replaces (``own=True``), is closed after the test.
+    A page with a touch screen, and one whose clock, answers or listeners the test changes (``own=True``), belongs to one test.
     """
 
     def __init__(self, browser):
@@ -74,16 +74,18 @@ class Pages:
 
     def end_test(self) -> None:
         """Empty the pages for the next test, and close those that belong to this one."""
-        for page, listeners, own in self._open:
+        while self._open:
+            page, listeners, own = self._open.pop()
+            settle(page)  # what the last action has caused reaches the listeners
             for event, listener in listeners.items():
                 page.remove_listener(event, listener)
             if own:
                 page.context.close()
             else:
+                page.mouse.up()
                 page.mouse.move(0, 0)
                 page.goto("about:blank")
                 self._free.append(page)
-        self._open.clear()
 
 
 def settle(page) -> None:

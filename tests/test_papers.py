@@ -47,7 +47,7 @@ def test_workflows_run_what_is_there():
     assert set(named) <= set(matrix["python"]), "the classifiers name versions of Python that are tested"
     assert matrix["os"] == ["ubuntu-latest", "macos-latest", "windows-latest"]
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    options = re.search(r"pytest -n 2 (--dist.*)", makefile)[1]
+    options = re.search(r"pytest -n \d+ (--dist.*long.*)", makefile)[1]
     (command,) = (step["run"] for step in jobs["tests"]["tests"]["steps"] if "pytest" in step.get("run", ""))
     assert command == f"python -m pytest -n auto {options}", "as make test"
     assert jobs["tests"]["all"]["needs"] == [name for name in jobs["tests"] if name != "all"]

@@ -137,7 +137,7 @@ def test_the_page_compares_runs_on_tables(ask, open_page, axe_findings, mnist_fo
 
 
 def test_the_page_measures_a_run_again_that_was_trained_again(ask, open_page, mnist_folder, state):
-    page = open_page("#compare")
+    page = open_page("#compare", own=True)
     page.locator(".compare-importance").wait_for()
     page.get_by_label("Data and target").select_option("warm of flats")
     page.get_by_role("columnheader", name="ROC area").wait_for()

@@ -10,7 +10,7 @@ METHODS = "[...document.querySelectorAll('.attributions article:has(dd)')].map((
 
 
 def test_three_methods_come_first_and_the_others_are_folded(open_page, mnist_folder):
-    page = open_page("#why")
+    page = open_page("#why", own=True)
     requests = []
     page.on("request", lambda request: requests.append((request.url, request.post_data_json)))
     draw(page, SEVEN)

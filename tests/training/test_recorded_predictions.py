@@ -140,7 +140,8 @@ def test_only_what_needs_no_other_check_is_repeated():
     infinite = x.copy()
     infinite[0, 1, 1, 0] = -np.inf
     shifted = np.zeros(x.nbytes + 1, np.uint8)[1:].view(np.float32).reshape(x.shape)
-    others = (x[:1], x.astype(np.float64), x.astype(">f4"), np.asfortranarray(x), shifted, infinite, x.tolist(), np.ma.array(x))
+    others = [x[:1], x.astype(np.float64), x.astype(">f4"), np.asfortranarray(x), shifted, infinite, x.tolist(), np.ma.array(x)]
+    others.append(np.array(1, np.float32))
     assert not any(again(one, None) is not None for one in others)
     assert again(x, ImageScaling()) is None
     assert again(x, Passthrough()) is not None

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from pellucid import kernels as kernel_sets
 from pellucid.core.memory import Array
 from pellucid.errors import ConfigError, DataError, ShapeError
 from pellucid.explain.explained_output import OutputKind, check_output_kind
@@ -42,8 +41,6 @@ class DifferentiableModel:
 
     Where the network has an output at each of several positions, the outputs (n, k) are those at ``position``, or their mean
     over a mask of positions (:func:`~pellucid.explain.output_position.output_rows`).
-
-    In float64 the reference kernels compute: compiled ones would first have to be compiled for it, for seconds.
 
     Raises ConfigError if ``model`` is not a Model, and for any other ``of`` or ``dtype``.
     """
@@ -74,11 +71,10 @@ class DifferentiableModel:
         plan, head = state.plan, state.head if of == "output" else None
         if change is not None:
             plan, head = map_layers(state.network if of == "output" else state.body, change), None
-        self._kernels = state.kernels if self.dtype == np.float32 else kernel_sets.load("reference")
-        self._execution = state.execution(plan, dtype=self.dtype, needs_dx=True, kernels=self._kernels)
+        self._execution = state.execution(plan, dtype=self.dtype, needs_dx=True)
         self._g = state.layout.views(state.layout.zeros(self.dtype))  # the gradients of the parameters, which are not used
-        self._head = None if head is None else getattr(self._kernels, head.kernel_name)
-        self._head_gradient = None if head is None else getattr(self._kernels, head.kernel_name + "_gradient")
+        self._head = None if head is None else getattr(state.kernels, head.kernel_name)
+        self._head_gradient = None if head is None else getattr(state.kernels, head.kernel_name + "_gradient")
 
     def observe(self, observer: Observer | None) -> None:
         """Call ``observer``, from now on, with every layer's output, and with the upstream gradient that reaches it."""
@@ -137,7 +133,7 @@ class DifferentiableModel:
         return gradients
 
     def _use_threads(self, n: int) -> None:
-        self._kernels.set_num_threads(self._state.prediction_threads(n).pool)
+        self._state.kernels.set_num_threads(self._state.prediction_threads(n).pool)
 
     def _forward(self, points: Array, *, keep: bool) -> Array:
         z = np.ascontiguousarray(self._execution.forward(np.ascontiguousarray(points), keep=keep))

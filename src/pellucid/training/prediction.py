@@ -40,9 +40,10 @@ def samples_at_once(state: ModelState) -> int:
 
     Networks that use weights at several positions, such as convolutions, have shorter chunks than dense ones. Their number of
     samples is a power of two: usual batches are a multiple of it, and kernels that divide samples have tasks of one size.
+    A loss that compares samples has its pairs within a chunk, which is as long as that of a dense network.
     """
     values = state.largest_output
-    if state.multiply_adds < 2 * state.layout.parameter_count:
+    if state.multiply_adds < 2 * state.layout.parameter_count or state.output.compares_samples:
         return chunk_size(values, CHUNK_VALUES, CHUNK_SAMPLES)
     size = chunk_size(values, POSITIONS_VALUES, CHUNK_SAMPLES)
     shapes = state.input_shape.values() if isinstance(state.input_shape, dict) else [state.input_shape]
@@ -243,7 +244,7 @@ class Predictor:
         if type(x) is not np.ndarray or not (stage is None or type(stage) is Passthrough) or x.dtype != self.state.dtype:
             return None
         flags = x.flags
-        if not (flags.c_contiguous and flags.aligned) or not self._pool or current().size > 1:
+        if not (x.ndim and flags.c_contiguous and flags.aligned) or not self._pool or current().size > 1:
             return None
         execution = self._borrowed_execution(len(x))
         few = execution.repeat(x) if isinstance(execution, RecordedExecution) else None

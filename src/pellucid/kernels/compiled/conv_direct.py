@@ -17,7 +17,7 @@ from pellucid.kernels.compiled.thread_pool import parallel_for
 from pellucid.kernels.window import Window
 
 TASK_MULTIPLY_ADDS = 400_000  # of a task, at least: some ten microseconds
-MIN_TASK_MULTIPLY_ADDS = 50_000  # where all of a pass is a few tasks: half a microsecond, several times what a task costs
+MIN_TASK_MULTIPLY_ADDS = 50_000  # where all of a pass is a few tasks: a microsecond, several times what a task costs
 FEW_TASKS = 4
 PANELS_PER_TASK = 4  # of the weight gradient; a panel is as many filters as two vectors have elements
 MAX_PARTS = 32  # in a batch: images are not split into more

@@ -1,7 +1,7 @@
 """The kernels of convolutions, and the choice of the algorithm for each, which is made here and nowhere else.
 
 - ``winograd``: 3×3 taps, stride 1, and enough channels and filters that the saved multiplications outweigh the transforms. For
-  a single small image, transforming the weights would take longer than the direct algorithm for everything.
+  fewer than MIN_WINOGRAD_TILES tiles in all images, transforming the weights would take longer than the direct algorithm.
 - ``winograd-1d``: sequences (images of one row) and three taps of any dilation, with as many channels and filters.
 - ``direct``: all other convolutions whose taps are adjacent; the weight gradient of images of one channel is a special case.
 - ``im2col``: dilation and groups; and dX if dY is much smaller than X, because of strides or missing padding: the direct
