@@ -105,7 +105,10 @@ class KernelCall:
 
     @property
     def kind(self) -> str:
-        """Return what decides the code: calls of the same kind differ in the length of the batch and in large numbers alone."""
+        """Return what decides the code: calls of the same kind differ in the length of the batch and in large numbers alone.
+
+        The algorithm of a convolution depends on the length, too, but only below that of the calls which are recorded.
+        """
 
         def of(value: Any) -> str:
             if isinstance(value, _Array):

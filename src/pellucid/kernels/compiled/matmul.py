@@ -115,10 +115,10 @@ def pack(B, B_strides, K, N, per_task):
 
 
 @ordered_jit
-def _row_task(A, ak, B, bk, S, C, N, K, floor, wide, task):
-    """Compute ``wide`` elements of a product with a single row. Each element of B is used once: as fast as memory is read."""
-    n1 = task * wide
-    n = u64(min(wide, N - n1))
+def _row_task(A, ak, B, bk, S, C, N, K, floor, task):
+    """Compute ROW_COLUMNS elements of a product with a single row. Each element of B is used once: as fast as memory is read."""
+    n1 = task * ROW_COLUMNS
+    n = u64(min(ROW_COLUMNS, N - n1))
     start = u64(n1)
     for j in range(n):
         C[start + j] = S[start + j]
@@ -223,8 +223,7 @@ def matmul(A, A_strides, B, B_strides, S, S_stride, C, shape, floor):
     if M == 0 or N == 0:
         return
     if M == 1 and bn == 1 and K * N > SLAB and 4 * N >= ROW_COLUMNS:
-        wide = ROW_COLUMNS if K * N > SLAB else N
-        parallel_for(_row_task, (A, A_strides[1], B, bk, S, C, N, K, floor, wide), (N + wide - 1) // wide)
+        parallel_for(_row_task, (A, A_strides[1], B, bk, S, C, N, K, floor), (N + ROW_COLUMNS - 1) // ROW_COLUMNS)
     elif M <= MAX_BLOCK_ROWS or K * N <= SLAB:
         indirect_call(_product, (A, A_strides, B, B_strides, S, S_stride, C, N, shape, floor))
     else:
