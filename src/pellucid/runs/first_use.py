@@ -42,8 +42,8 @@ def warm_up(names: Sequence[str] = ()) -> WarmUp:
 
     Ctrl-C ends it after the kernel that is being compiled: the code that compiles would ignore the exception in its middle.
 
-    With a prebuilt library, nothing is done. Raises ConfigError for an unknown preset, without Numba, and where no folder can be
-    written.
+    With a prebuilt library, nothing is done. Raises ConfigError for an unknown preset, without Numba, and where no folder
+    can be written.
     """
     start = time.perf_counter()
     for name in names:
