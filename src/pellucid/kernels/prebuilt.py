@@ -246,7 +246,7 @@ def with_fallback(kernel: Callable[..., Any], reference: Callable[..., Any]) -> 
     """Return the kernel of the library, which calls the reference kernel where the library has no code for the arguments.
 
     The reference kernel computes everything from the start. So a kernel of several compiled calls raises NotPrebuilt at the
-    first, or has changed nothing until then that the reference kernel reads.
+    first, or has until then changed nothing that the reference kernel reads, apart from masking dY, which may be done twice.
     """
 
     @functools.wraps(kernel)
