@@ -14,7 +14,8 @@ import pytest
 
 from pellucid import kernels
 from pellucid.kernels import compilation
-from pellucid.kernels.compilation import Helpers, KernelCall, RecordedKernels, is_first_use, shared, source_stamp
+from pellucid.kernels.compilation import Helpers, KernelCall, RecordedKernels, is_first_use, shared
+from pellucid.kernels.sources import source_stamp
 from pellucid.kernels.window import Window
 
 COUNTED = """

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,18 @@ with warnings.catch_warnings(record=True) as seen:
     warnings.simplefilter("always")
     errors("missing", lambda k, v, out: k.tanh(v, out), normal(7), np.empty(7, np.float32))
     errors("missing", lambda k, v, out: k.tanh(v, out), normal(7), np.empty(7, np.float32))
+    errors("float16", lambda k, v, out: k.relu(v, out), normal(7).astype(np.float16), np.empty(7, np.float16))
 found["warnings"] = [str(w.message) for w in seen]
+unaligned = lambda values: np.frombuffer(b"x" + values.tobytes(), values.dtype, offset=1)
+x, out = unaligned(normal(7)), np.zeros(7, np.float32)
+assert not x.flags.aligned
+errors("unaligned", lambda k, out: k.relu(x, out), out)
+moved = unaligned(labels), unaligned(weights)
+loss = lambda k, y, out, dz: k.softmax_cross_entropy_labels(y, *moved, 1 / 400, 0, out, dz)
+errors("unaligned integers", loss, y, y.copy(), dz)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    errors("large", lambda k, *a: k.adam(*a, 0.1, 0.9, 0.999, 1e-8, 2**63), theta, g, m, v * v)
 recorder = k.recorder(k)
 tape = recorder.tape = recorder.new_tape()
 source, target = normal(5), np.empty(5, np.float32)
@@ -102,8 +114,9 @@ def test_a_library_computes_what_the_reference_kernels_compute(folder):
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PELLUCID_PREBUILT": "1"})
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    (warning,) = found.pop("warnings")
-    assert "activations._tanh(f4x1, f4x1)" in warning
+    missing, unknown = found.pop("warnings")
+    assert "has no code for activations._tanh(f4x1, f4x1): " in missing
+    assert "has no code for activations._relu with an array of float16: " in unknown
     assert max(found.values()) < 1e-5, found
 
 
@@ -114,6 +127,9 @@ def test_the_signatures_are_those_of_all_kernels_in_float32(monkeypatch):
         signatures.setdefault(name, []).append(kinds)
 
     class Names:
+        def state(self) -> None:
+            return
+
         def call(self, function: Any, arguments: tuple[Any, ...]) -> Any:
             name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
             kinds = [kind_of(argument) for argument in arguments]
@@ -133,7 +149,8 @@ def test_kinds():
     assert [kind_of(x), kind_of(x[:, 1:]), kind_of(x[0])] == ["f4x2", "f4x2A", "f4x1"]
     assert kind_of((1, 2.0, True, np.float32(1), np.uint32(1), np.uint64(1))) == "(i8,f8,b1,f4,u4,u8)"
     assert kind_of(Window(1, 2, 3, 4)) == "Window"
-    for unknown in (x.astype(np.float16), x.astype(">f4"), None, "x", [1]):
+    assert kind_of(-(2**63)) == kind_of(2**63 - 1) == "i8"
+    for unknown in (x.astype(np.float16), x.astype(">f4"), None, "x", [1], 2**63, -(2**63) - 1, (1, 2**63)):
         with pytest.raises(NotPrebuilt):
             kind_of(unknown)
 
@@ -143,3 +160,71 @@ def test_without_a_library_there_is_none(tmp_path, monkeypatch):
     monkeypatch.setattr(prebuilt, "FOLDER", tmp_path)
     (tmp_path / "other.so").write_bytes(b"no library")
     assert prebuilt.library.__wrapped__() is None
+
+
+def test_a_call_that_the_library_does_not_make_is_an_error():
+    class Refusing:
+        def __init__(self) -> None:
+            self.codes = {"here.work": {"f4x1": (0, "none")}}
+
+        def call(self, codes: Any, arguments: Any) -> Any:
+            return NotImplemented
+
+    def work(x):
+        raise AssertionError
+
+    function = prebuilt.Function(Refusing(), "here.work", work)
+    with pytest.raises(NotPrebuilt, match=r"here.work\(f4x1\)"):
+        function(np.zeros(3, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "count"), [("f4x1, f8x1", 1), ("f4x1", 1), ("i8x1", 1), ("f8x1, f8x1", 0), ("f8x2, i8x1, f8", 0)]
+)
+def test_a_warning_names_a_call_that_is_slow(kinds, count):
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        prebuilt._warn_once.__wrapped__(f"normalization._moments({kinds})")
+    assert ["(PELLUCID_PREBUILT=0 uses Numba instead)" in str(one.message) for one in seen] == [True] * count
+
+
+def test_a_library_of_other_sources_is_not_used(folder, monkeypatch):
+    monkeypatch.delenv("PELLUCID_PREBUILT", raising=False)
+    monkeypatch.setattr(prebuilt, "FOLDER", folder)
+    find = prebuilt.library.__wrapped__
+    assert find().path == folder / f"{CPU}.so"
+    monkeypatch.setattr(prebuilt, "stamp", lambda: "other")
+    with pytest.warns(UserWarning, match=f"{CPU}.so is not used: it was built from other sources; build it again .*{folder}"):
+        assert find() is None
+
+
+def test_the_stamp_changes_with_a_kernel(tmp_path, monkeypatch):
+    before = prebuilt.stamp()
+    shutil.copytree(prebuilt.KERNELS, tmp_path / "compiled")
+    monkeypatch.setattr(prebuilt, "KERNELS", tmp_path / "compiled")
+    assert prebuilt.stamp() == before
+    with open(tmp_path / "compiled" / "dense.py", "a") as file:
+        file.write("# changed")
+    assert prebuilt.stamp() != before
+
+
+def test_a_function_that_returns_a_pair_is_refused(folder, tmp_path, capfd):
+    (tmp_path / "pair.txt").write_text("conv_winograd._input_tile f4x4 i8 i8 i8 f4x1\n")
+    with pytest.raises(RuntimeError, match="could not be built"):
+        build.build(tmp_path, [CPU], tmp_path / "pair.txt")
+    assert "Python can only call functions with none, f8, i8, b1" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "cpus", "message"),
+    [
+        ("darwin", "arm64", (), "are for Linux"),
+        ("linux", "riscv64", (), "none for riscv64"),
+        ("linux", "aarch64", ("x86-64-v3",), "x86-64-v3 cannot be built on aarch64: generic"),
+    ],
+)
+def test_a_system_without_prebuilt_kernels_is_named(tmp_path, monkeypatch, system, machine, cpus, message):
+    monkeypatch.setattr(build.sys, "platform", system)
+    monkeypatch.setattr(build.platform, "machine", lambda: machine)
+    with pytest.raises(RuntimeError, match=message):
+        build.build(tmp_path, cpus)

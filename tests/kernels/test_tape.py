@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import FunctionType
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from pellucid.kernels import compiled
 from pellucid.kernels.compiled import tape as tape_module
 from pellucid.kernels.compiled.jit import jit
 from pellucid.kernels.compiled.tape import FLOATS, Tape
+from pellucid.kernels.prebuilt import NotPrebuilt
 from pellucid.kernels.window import Window
 
 pytestmark = pytest.mark.skipif(not tape_module.is_supported, reason="calls are not recorded on this system")
@@ -143,3 +146,31 @@ def test_a_recorder_records_kernels_while_it_has_a_tape():
     assert np.array_equal(y, np.full((2, 2), -5))
     assert np.array_equal(z, np.zeros((2, 2)))
     assert recorder.__name__ == compiled.__name__
+
+
+def test_what_a_kernel_recorded_before_a_call_without_code_is_taken_back(monkeypatch):
+    """A kernel of two compiled calls, of which the second has no code: the reference kernel alone is on the tape."""
+
+    class Plain:
+        __name__ = "kernels"
+
+        def work(self, source, total):
+            total += source
+
+    recorder = tape_module.Recorder(Plain())
+    tape = recorder.tape = recorder.new_tape()
+    source, total = np.ones(3, np.float32), np.zeros(3, np.float32)
+    tape.follow([source])
+    tape.call(add_into, (total, source))
+
+    def halfway(source, total):
+        tape.call(add_into, (total.copy(), source))
+        raise NotPrebuilt
+
+    monkeypatch.setattr(recorder, "_recording", lambda value: halfway)
+    recorder.work(source, total)
+    assert (len(tape._words), [type(part) for part in tape._parts]) == (1, [tuple, FunctionType])
+    assert [len(places) for places in tape._moved] == [1]
+    total[...] = 0
+    tape.replay(0)
+    assert np.array_equal(total, [2, 2, 2])

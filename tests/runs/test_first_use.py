@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import signal
+from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
 import pellucid.model.first_use
 from pellucid import kernels
+from pellucid.cli import application
 from pellucid.errors import ConfigError
-from pellucid.kernels import compilation
+from pellucid.kernels import compilation, prebuilt
 from pellucid.optim import rule_of
 from pellucid.runs import first_use
 from pellucid.runs.presets import PRESETS
@@ -85,3 +88,15 @@ def test_an_unknown_preset_and_a_cache_that_cannot_be_written_are_refused(monkey
     monkeypatch.setattr(kernels.load("compiled"), "cache_folder", lambda: None)
     with pytest.raises(ConfigError, match="NUMBA_CACHE_DIR"):
         first_use.warm_up(["mlp-small"])
+
+
+def test_with_a_prebuilt_library_there_is_nothing_to_compile(monkeypatch, tmp_path):
+    library = SimpleNamespace(path=tmp_path / "x86-64-v3.so")
+    monkeypatch.setattr(prebuilt, "library", lambda: library)
+    done = first_use.warm_up(["mlp-small"])
+    assert (done.presets, done.processes, done.library) == (("mlp-small",), 0, library.path)
+    with pytest.raises(ConfigError, match="there is no preset 'mlp-smal'"):
+        first_use.warm_up(["mlp-smal"])
+    (line,) = CliRunner().invoke(application(), ["warm-up", "mlp-small"]).output.splitlines()
+    assert line == f"prebuilt  the kernels came with the installation: {library.path}"
+    assert CliRunner().invoke(application(), ["warm-up", "mlp-smal"]).exit_code != 0

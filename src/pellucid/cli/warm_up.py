@@ -5,7 +5,6 @@ from __future__ import annotations
 import typer
 
 from pellucid.cli.common import echo, report_errors
-from pellucid.kernels import prebuilt
 from pellucid.runs import first_use
 
 ALL = "all"
@@ -21,12 +20,11 @@ def warm_up(
     image of a container is built, or after an installation. The compiled code is written beside the package's files, into the
     folder that NUMBA_CACHE_DIR names, or, if the package's folder cannot be written, into the cache folder of the user.
     """
-    library = prebuilt.library()
-    if library is not None:
-        echo(f"prebuilt  the kernels came with the installation: {library.path}")
-        return
     names = presets or [ALL]
     done = first_use.warm_up(() if ALL in names else names)
+    if done.library is not None:
+        echo(f"prebuilt  the kernels came with the installation: {done.library}")
+        return
     count = "all presets" if ALL in names else ", ".join(done.presets)
     processes = f"{done.processes} process{'es' * (done.processes != 1)}"
     echo(f"compiled  the kernels of {count}, in {done.seconds:.1f} s by {processes}")

@@ -1,4 +1,4 @@
-"""The prebuilt library is built here: ``python -m pellucid.kernels.build FOLDER [CPU…]``, which takes some minutes.
+"""The prebuilt library is built here: ``python -m pellucid.kernels.build FOLDER [CPU…]``, which takes a minute on two cores.
 
 For each processor (``x86-64-v3``, ``x86-64-v4``, or ``generic`` for AArch64; without names: those of this architecture), a
 process has Numba compile the functions of ``signatures.txt`` as on such a processor. Each compiled function becomes an object
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import json
 import os
 import platform
 import subprocess
@@ -20,19 +21,34 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pellucid.kernels import prebuilt
+
 HERE = Path(__file__).parent
 SIGNATURES = HERE / "signatures.txt"
 CPUS = {"x86_64": ("x86-64-v3", "x86-64-v4"), "aarch64": ("generic",)}
 # What simd.py asks for; the rest follows from the name. For "x86-64-v4" LLVM would prefer vectors of half the width.
 FEATURES = {"x86-64-v3": "+avx", "x86-64-v4": "+avx512f,-prefer-256-bit", "generic": "+neon"}
 
+RESULTS = ("none", "f8", "i8", "b1")  # what runtime.c has memory for
+
 
 def build(folder: Path, cpus: Iterable[str] = (), signatures: Path = SIGNATURES) -> list[Path]:
-    """Build the libraries for these processors, all at once, and return their files."""
+    """Build the libraries for these processors, all at once, and return their files.
+
+    Raises RuntimeError on other systems than Linux, for a processor that is not in FEATURES, and where building fails.
+    """
+    machine = platform.machine()
+    if not sys.platform.startswith("linux"):
+        raise RuntimeError(f"prebuilt kernels are for Linux: none can be built on {sys.platform}")
+    cpus = tuple(cpus) or CPUS.get(machine, ())
+    if not cpus:
+        raise RuntimeError(f"there are prebuilt kernels for {' and '.join(CPUS)}, none for {machine}")
+    if unknown := [cpu for cpu in cpus if cpu not in CPUS.get(machine, ())]:
+        raise RuntimeError(f"kernels for {unknown[0]} cannot be built on {machine}: {', '.join(CPUS.get(machine, ('none',)))}")
     folder.mkdir(parents=True, exist_ok=True)
     paths, processes = [], []
     with tempfile.TemporaryDirectory() as temporary:
-        for cpu in tuple(cpus) or CPUS[platform.machine()]:
+        for cpu in cpus:
             paths.append(folder / f"{cpu}.so")
             settings = {
                 "NUMBA_CPU_NAME": cpu,
@@ -54,9 +70,7 @@ def build(folder: Path, cpus: Iterable[str] = (), signatures: Path = SIGNATURES)
 def main() -> None:
     """Build one library, in a process whose environment names the processor."""
     cpu, path = sys.argv[1], Path(sys.argv[2])
-    from pellucid.kernels import prebuilt
     from pellucid.kernels.compiled import atomics, indirect_calls, simd
-    from pellucid.kernels.compiled.jit import kind_of_result
 
     indirect_calls.by_symbol = True
     for function in _functions():
@@ -69,7 +83,7 @@ def main() -> None:
         types = tuple(_type_of(kind) for kind in kinds)
         function.compile(types)
         compiled = function.overloads[types]
-        entries.append((f"{line} {kind_of_result(compiled)}", compiled))
+        entries.append((f"{line} {_result_of(line, compiled)}", compiled))
     with tempfile.TemporaryDirectory() as temporary:
         objects = _write_objects([compiled for _, compiled in entries], cpu, Path(temporary))
         source = Path(temporary, "library.c")
@@ -85,7 +99,7 @@ def main() -> None:
         exported = Path(temporary, "exported")
         exported.write_text(
             "{ global: pellucid_cells; pellucid_call; pellucid_replay; pellucid_replay_with; pellucid_runs_here; "
-            "pellucid_vector_bytes; pellucid_signatures; pellucid_functions; local: *; };"
+            "pellucid_stamp; pellucid_vector_bytes; pellucid_signatures; pellucid_functions; local: *; };"
         )
         options.append(f"-I{sysconfig.get_path('include')}")
         options.append(f"-Wl,--version-script={exported}")
@@ -128,6 +142,16 @@ def _type_of(kind: str) -> Any:
     return types.Array(scalars[element], int(shape.rstrip("A")), "A" if shape.endswith("A") else "C")
 
 
+def _result_of(line: str, compiled: Any) -> str:
+    """Return the kind of the result of the function in this line. Raises ValueError for one that no call from Python reads."""
+    from pellucid.kernels.compiled.jit import kind_of_result
+
+    kind = kind_of_result(compiled)
+    if kind not in RESULTS:
+        raise ValueError(f"{line!r}: the result is {kind}, and Python can only call functions with {', '.join(RESULTS)}")
+    return kind
+
+
 def _symbol(compiled: Any) -> str:
     return str(compiled.fndesc.llvm_func_name)
 
@@ -153,8 +177,9 @@ def _write_objects(entries: list[Any], cpu: str, folder: Path) -> list[Path]:
 
 
 def _tables(entries: list[tuple[str, Any]]) -> str:
-    """Return the tables of the functions in C: their signatures, and their addresses in the same order."""
-    lines = ["", "EXPORT const char pellucid_signatures[] ="]
+    """Return the stamp and the tables of the functions in C: their signatures, and their addresses in the same order."""
+    lines = ["", f"EXPORT const char pellucid_stamp[] = {json.dumps(prebuilt.stamp())};"]
+    lines += ["EXPORT const char pellucid_signatures[] ="]
     lines += [f'    "{line}\\n"' for line, _ in entries]
     lines[-1] += ";"
     lines += [f'extern char function{k} __asm__("{_symbol(compiled)}");' for k, (_, compiled) in enumerate(entries)]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import hashlib
 import importlib.util
 import os
 import pickle
@@ -28,24 +27,10 @@ import numpy as np
 from pellucid import kernels
 from pellucid.kernels import prebuilt
 from pellucid.kernels.interface import KERNEL_NAMES, Kernels
+from pellucid.kernels.sources import KERNELS, source_stamp
 
 LARGEST_SELECTOR = 64  # integers up to this one, and truth values, may select an algorithm, such as the number of groups
 MAX_PROCESSES = 4  # a chain of functions that call each other is compiled one after the other
-
-
-KERNELS = Path(__file__).parent / "compiled"
-
-
-def source_stamp(folder: Path) -> str:
-    """Return a hash of the Python files in a folder, which changes whenever the content of one of them does.
-
-    Their times are not part of it: a file that is copied, or unpacked from the image of a container, may have another time.
-    """
-    content = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
-        source = path.read_bytes()
-        content.update(f"{path.name} {len(source)} ".encode() + source)
-    return content.hexdigest()
 
 
 def lock_name(stamp: str) -> str:

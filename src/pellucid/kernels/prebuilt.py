@@ -2,7 +2,8 @@
 
 ``pellucid.kernels.build`` compiles the files of ``compiled/`` ahead of time, for the signatures in ``signatures.txt``, and
 links one shared library for each kind of processor. :func:`library` is the best of them that this processor can run, or None:
-in a source tree, on other systems, and with ``PELLUCID_PREBUILT=0``, Numba compiles the kernels at their first use.
+in a source tree, on other systems, and with ``PELLUCID_PREBUILT=0``, Numba compiles the kernels at their first use. A library
+that was built from other sources than those of this package is not used: the same arguments may mean something else there.
 
 With a library, the files of ``compiled/`` are imported as always, but what they decorate with ``jit`` is a :class:`Function`,
 which finds its code by the *kinds* of its arguments, written as in ``signatures.txt``: ``f4x2`` is a contiguous matrix of
@@ -26,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.kernels.sources import KERNELS, source_stamp
 from pellucid.kernels.window import Window
 
 FOLDER = Path(__file__).parent / "libraries"
@@ -46,6 +48,12 @@ _SCALARS: dict[type, str] = {
 }
 
 
+def stamp() -> str:
+    """Return what a library must have been built from to be called from here: the sources of the kernels, and the form of a
+    call. Takes a millisecond."""
+    return f"{source_stamp(KERNELS)} {FLOATS} {SIZES} {Window._fields}"
+
+
 class NotPrebuilt(Exception):
     """A call for whose kinds of arguments there is no code in the library."""
 
@@ -54,15 +62,18 @@ def kind_of(value: Any) -> str:
     """Return the kind of an argument. Raises NotPrebuilt for one that no kernel has."""
     if isinstance(value, np.ndarray):
         name = _DTYPES.get(value.dtype)
-        if name is not None:
-            return f"{name}x{value.ndim}" if value.flags.c_contiguous else f"{name}x{value.ndim}A"
-    elif (kind := _SCALARS.get(type(value))) is not None:
+        if name is None:
+            raise NotPrebuilt(f"an array of {value.dtype}")
+        return f"{name}x{value.ndim}" if value.flags.c_contiguous else f"{name}x{value.ndim}A"
+    if type(value) is int and not -(2**63) <= value < 2**63:
+        raise NotPrebuilt("an integer of more than 64 bits")
+    if (kind := _SCALARS.get(type(value))) is not None:
         return kind
-    elif type(value) is Window:
+    if type(value) is Window:
         return "Window"
-    elif type(value) is tuple:
+    if type(value) is tuple:
         return f"({','.join(map(kind_of, value))})"
-    raise NotPrebuilt(f"{type(value).__name__} is no argument of a kernel")
+    raise NotPrebuilt(f"an argument of type {type(value).__name__}")
 
 
 def words_of(
@@ -94,7 +105,11 @@ def fits(given: str, wanted: str) -> bool:
 
 
 class Function:
-    """A compiled function of the library, in the place of Numba's."""
+    """A compiled function of the library, in the place of Numba's.
+
+    The arrays that it writes must be writeable, which is not checked: Numba raises TypeError for one that is not, and the
+    library writes to its memory.
+    """
 
     def __init__(self, library: Library, name: str, function: Callable[..., Any]):
         functools.update_wrapper(self, function)
@@ -107,7 +122,10 @@ class Function:
 
         Raises NotPrebuilt if there is none.
         """
-        kinds = [kind_of(argument) for argument in arguments]
+        try:
+            kinds = [kind_of(argument) for argument in arguments]
+        except NotPrebuilt as unknown:
+            raise NotPrebuilt(f"{self._name} with {unknown}") from None
         found = self._codes.get(" ".join(kinds))
         if found is not None:
             return *found, tuple(arguments)
@@ -123,7 +141,12 @@ class Function:
         if keywords:
             arguments = inspect.signature(self).bind(*arguments, **keywords).args
         result = self._library.call(self._codes, arguments)
-        return self._library.call(self._codes, self.code_of(arguments)[2]) if result is NotImplemented else result
+        if result is NotImplemented:
+            converted = self.code_of(arguments)[2]
+            result = self._library.call(self._codes, converted)
+            if result is NotImplemented:  # runtime.c reads fewer objects as arguments than kind_of
+                raise NotPrebuilt(f"{self._name}({', '.join(map(kind_of, converted))})")
+        return result
 
 
 def _same(value: Any) -> Any:
@@ -181,18 +204,38 @@ class Library:
         return np.frombuffer(memoryview((ctypes.c_int64 * count).in_dll(self._code, "pellucid_cells")), np.int64)
 
 
+def _is_current(path: Path) -> bool:
+    """Return whether a library was built from the sources of this package: see :func:`stamp`. Raises OSError for one that is
+    for another system."""
+    code = ctypes.CDLL(str(path))
+    try:
+        found = ctypes.c_char.in_dll(code, "pellucid_stamp")
+    except ValueError:  # it has none
+        return False
+    return ctypes.string_at(ctypes.addressof(found)).decode() == stamp()
+
+
 @functools.cache
 def library() -> Library | None:
-    """Return the best library that this processor can run; None if there is none, or Numba is asked for."""
+    """Return the best library that this processor can run; None if there is none, or Numba is asked for.
+
+    Warns of a library that was built from other sources, and returns None.
+    """
     if os.environ.get("PELLUCID_PREBUILT") == "0" or not sys.platform.startswith("linux"):
         return None
     if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):  # objects have another form
         return None
     for path in sorted(FOLDER.glob("*.so"), reverse=True):  # x86-64-v4 before x86-64-v3
         try:
-            found = Library(path)
+            is_current = _is_current(path)
         except OSError:  # for another system
             continue
+        if not is_current:
+            message = f"the prebuilt library {path} is not used: it was built from other sources"
+            advice = f"build it again (python -m pellucid.kernels.build {FOLDER}), or delete it"
+            warnings.warn(f"{message}; {advice}", stacklevel=2)
+            return None
+        found = Library(path)
         if found.runs_here:
             found.load()
             return found
@@ -200,7 +243,11 @@ def library() -> Library | None:
 
 
 def with_fallback(kernel: Callable[..., Any], reference: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the kernel of the library, which calls the reference kernel where the library has no code for the arguments."""
+    """Return the kernel of the library, which calls the reference kernel where the library has no code for the arguments.
+
+    The reference kernel computes everything from the start. So a kernel of several compiled calls raises NotPrebuilt at the
+    first, or has until then changed nothing that the reference kernel reads, apart from masking dY, which may be done twice.
+    """
 
     @functools.wraps(kernel)
     def call(*arguments: Any, **keywords: Any) -> Any:
@@ -216,8 +263,6 @@ def with_fallback(kernel: Callable[..., Any], reference: Callable[..., Any]) -> 
 
 @functools.cache
 def _warn_once(call: str) -> None:
-    if "f8x" not in call:  # the reference kernels are meant for float64
-        message = (
-            f"the prebuilt library has no code for {call}: the slower reference kernel is used (PELLUCID_PREBUILT=0: Numba)"
-        )
-        warnings.warn(message, stacklevel=4)
+    if "f4x" in call or "f8x" not in call:  # the reference kernels are meant for float64
+        message = f"the prebuilt library has no code for {call}: the slower reference kernel is used"
+        warnings.warn(f"{message} (PELLUCID_PREBUILT=0 uses Numba instead)", stacklevel=4)

@@ -122,6 +122,7 @@ static int append_kind(Call *call, const char *kind) {
 
 static const char *name_of(const Py_buffer *view) {
     const char *format = view->format;
+    if (format && format[0] == '=') format++; /* of an array that is not aligned */
     if (!format || !format[0] || format[1]) return NULL;
     switch (format[0]) {
     case '?': return "b1";

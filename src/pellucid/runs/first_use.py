@@ -15,7 +15,7 @@ from pellucid import data as datasets, kernels
 from pellucid.data import Dataset, text
 from pellucid.data.sources.user_data import ReadOptions
 from pellucid.errors import ConfigError, did_you_mean
-from pellucid.kernels import compilation
+from pellucid.kernels import compilation, prebuilt
 from pellucid.model.first_use import kernel_calls, train_briefly
 from pellucid.runs.presets import PRESETS
 from pellucid.runs.task import Task
@@ -27,12 +27,14 @@ ROWS, CLASSES = 60, 10  # of the made up data
 
 @dataclass(frozen=True)
 class WarmUp:
-    """A warm-up: the presets, the time it took, the number of processes, and the folder of the compiled code."""
+    """A warm-up: the presets, the time it took, the number of processes, and the folder of the compiled code; or the prebuilt
+    library, with which there is nothing to compile."""
 
     presets: tuple[str, ...]
     seconds: float
     processes: int
     folder: Path
+    library: Path | None = None
 
 
 def warm_up(names: Sequence[str] = ()) -> WarmUp:
@@ -40,13 +42,17 @@ def warm_up(names: Sequence[str] = ()) -> WarmUp:
 
     Ctrl-C ends it after the kernel that is being compiled: the code that compiles would ignore the exception in its middle.
 
-    Raises ConfigError for an unknown preset, without Numba, and where no folder can be written.
+    With a prebuilt library, nothing is done. Raises ConfigError for an unknown preset, without Numba, and where no folder
+    can be written.
     """
     start = time.perf_counter()
     for name in names:
         if name not in PRESETS:
             raise ConfigError(f"there is no preset {name!r}: {did_you_mean(name, PRESETS)}")
     names = tuple(dict.fromkeys(names or PRESETS))
+    library = prebuilt.library()
+    if library is not None:
+        return WarmUp(names, 0.0, 0, library.path.parent, library.path)
     compiled = kernels.load("compiled")
     folder = compiled.cache_folder()
     if folder is None:

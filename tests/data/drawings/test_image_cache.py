@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from pellucid.data.drawings.image_cache import cached
 from pellucid.data.drawings.strokes import CLASSES
 from pellucid.data.sources import drawings as drawings_source
 from pellucid.errors import ConfigError
-from pellucid.kernels import SETS, using
+from pellucid.kernels import SETS, prebuilt, using
 
 SMALL = {"SIZES": {"train": 9, "validation": 8, "test": 12}, "VARIATIONS": 2, "STYLED": 11, "VARIED": 10}
 
@@ -150,6 +152,20 @@ def test_the_oldest_files_are_deleted(make, tmp_path, monkeypatch):
     calls = make.calls
     cached("some drawings", 3, make)
     assert (len(files(tmp_path)), make.calls) == (2, calls)
+
+
+def test_what_compiled_the_kernels_belongs_to_the_key(monkeypatch):
+    def compilers():
+        found = image_cache._environment()
+        return found["numba"], found["library"]
+
+    with using("compiled"):
+        monkeypatch.setattr(prebuilt, "library", lambda: None)
+        assert compilers() == (version("numba"), None)
+        monkeypatch.setattr(prebuilt, "library", lambda: SimpleNamespace(path=Path("here", "x86-64-v3.so")))
+        assert compilers() == (None, "x86-64-v3.so")
+    with using("reference"):
+        assert compilers() == (None, None)
 
 
 def test_the_data_set_of_drawings_is_the_same_with_and_without_the_cache(mnist_folder, tmp_path, monkeypatch):

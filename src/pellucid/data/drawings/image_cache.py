@@ -30,7 +30,7 @@ from pellucid.core.files import canonical_json, make_folder, open_regular, write
 from pellucid.data.dataset import Dataset
 from pellucid.data.sources.folders import cache_folder
 from pellucid.errors import FileError
-from pellucid.kernels import load, name_of
+from pellucid.kernels import load, name_of, prebuilt
 
 SHAPE = (28, 28, 1)
 SUFFIX = ".images"
@@ -110,12 +110,14 @@ def _code() -> str:
 def _environment() -> dict[str, Any]:
     """Return what else than the inputs and the settings determines the bytes of an image."""
     kernels = name_of(load())
+    library = prebuilt.library() if kernels == "compiled" else None
     numba = None
-    if kernels == "compiled":
+    if kernels == "compiled" and library is None:
         with contextlib.suppress(PackageNotFoundError):
             numba = version("numba")
     machine = [platform.system(), platform.machine(), _processor()]
-    return {"code": _code(), "kernels": kernels, "numpy": np.__version__, "numba": numba, "machine": machine}
+    compiled = {"numba": numba, "library": library and library.path.name}
+    return {"code": _code(), "kernels": kernels, "numpy": np.__version__, **compiled, "machine": machine}
 
 
 def _constants() -> dict[str, str]:

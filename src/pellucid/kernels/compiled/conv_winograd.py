@@ -147,7 +147,7 @@ _transform_output = _transform(A_T, finish=True)
 _transform_taps, _transform_taps_back = _transform(G, measure=True), _transform(transposed(G))
 
 
-@jit
+@inner_jit
 def _is_exception(quarters, below, beside, ones):
     """Return whether a tile with these sums of squares is one for the direct formula. A quarter has ``ones`` values. ``below``
     and ``beside`` say whether the lower and the right quarters contain pixels of the image."""
@@ -162,7 +162,7 @@ def _is_exception(quarters, below, beside, ones):
     return not within  # NaN is within nothing
 
 
-@jit
+@inner_jit
 def _cut_out(x, image, row, column, size, out):
     """Copy a square of size × size pixels out of an image, with zeros outside it."""
     h, w, c = x.shape[1], x.shape[2], x.shape[3]
@@ -175,7 +175,7 @@ def _cut_out(x, image, row, column, size, out):
             copy_rows(address_of(x, source), 0, target, 0, 1, (last - first) * c, x.dtype.type(0))
 
 
-@jit
+@inner_jit
 def _input_tile(x, image, row, column, square):
     """Return the address of the input tile at this row and column, and the stride of its rows. A tile that is not completely
     inside the image is copied to ``square``."""
@@ -186,7 +186,7 @@ def _input_tile(x, image, row, column, square):
     return address_of(square, 0), 6 * c
 
 
-@jit
+@inner_jit
 def _inputs(x, image, p, across, top, left, V, exceptions, tile, square):
     """Set V[tile …] = Bᵀ d B and ``exceptions`` for the ``across`` tiles of tile row p; V (tiles, 36, c)."""
     h, w, c, zero = x.shape[1], x.shape[2], x.shape[3], x.dtype.type(0)
@@ -197,7 +197,7 @@ def _inputs(x, image, p, across, top, left, V, exceptions, tile, square):
         exceptions[tile + q] = _is_exception(quarters, row + 3 < h, column + 3 < w, x.dtype.type(9 * c))
 
 
-@jit
+@inner_jit
 def _gradients(dy, image, p, across, D, exceptions, tile, square):
     """Set D[tile …] = A dY Aᵀ and add to ``exceptions`` for the tiles of tile row p; D (tiles, 36, o)."""
     oh, ow, o, zero = dy.shape[1], dy.shape[2], dy.shape[3], dy.dtype.type(0)
@@ -211,7 +211,7 @@ def _gradients(dy, image, p, across, D, exceptions, tile, square):
         exceptions[tile + q] |= _is_exception(quarters, 4 * p + 2 < oh, 4 * q + 2 < ow, dy.dtype.type(4 * o))
 
 
-@jit
+@inner_jit
 def _directly(x, W, b, top, left, floor, out, image, p, q, square):
     """Compute the outputs of one tile by the direct formula."""
     oh, ow, c, o = out.shape[1], out.shape[2], x.shape[3], out.shape[3]
@@ -231,7 +231,7 @@ def _directly(x, W, b, top, left, floor, out, image, p, q, square):
             )
 
 
-@jit
+@inner_jit
 def _outputs(M, tile, b, floor, out, image, p, across, exceptions, square):
     """Set Y = max(Aᵀ M A + b, floor) for the tiles of tile row p that are no exceptions; M (tiles, 36, o)."""
     oh, ow, o = out.shape[1], out.shape[2], out.shape[3]

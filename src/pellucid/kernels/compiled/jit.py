@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.kernels.compilation import KERNELS, lock_name, source_stamp
+from pellucid.kernels.compilation import lock_name
 from pellucid.kernels.compiled.toolchain import CPUDispatcher, library, numba
 from pellucid.kernels.prebuilt import Function
+from pellucid.kernels.sources import KERNELS, source_stamp
 
 if library is None:
     from numba.core import sigutils

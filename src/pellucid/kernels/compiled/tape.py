@@ -162,6 +162,21 @@ class Tape:
         if any(self._input_of(*_extent(array)) is not None for array in arrays):
             self.is_read_in_python = True
 
+    def state(self) -> Any:
+        """Return what :meth:`restore` needs to take back what is recorded from now on."""
+        moved = [len(places) for places in self._moved]
+        flags = self.is_read_in_python, self.result
+        return len(self._words), len(self._kept), len(self._parts), self._parts[-1:], moved, flags
+
+    def restore(self, state: Any) -> None:
+        """Take back what was recorded since :meth:`state` returned this."""
+        words, kept, parts, last, moved, flags = state
+        del self._words[words:], self._kept[kept:]
+        self._parts[max(0, parts - 1) :] = last  # its end may have moved
+        for places, length in zip(self._moved, moved, strict=True):
+            del places[length:]
+        self.is_read_in_python, self.result = flags
+
     def mark(self) -> int:
         """Return the number of parts so far. The next call begins a new part."""
         self._mark = len(self._parts)
@@ -289,9 +304,11 @@ class Recorder:
             tape = self.tape
             if tape is None:
                 return plain(*arguments, **named)
+            before = tape.state()
             try:
                 return recording(*arguments, **named)
-            except NotPrebuilt:  # the plain kernel calls the reference kernel
+            except NotPrebuilt:  # the plain kernel calls the reference kernel, which computes everything again
+                tape.restore(before)
                 result = plain(*arguments, **named)
                 arrays = [one for one in (*arguments, *named.values()) if isinstance(one, np.ndarray)]
                 tape.run(lambda: plain(*arguments, **named), arrays)

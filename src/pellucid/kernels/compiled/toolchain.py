@@ -1,5 +1,5 @@
 """What the kernels are compiled with: Numba and LLVM. Where the prebuilt library is used, nothing is compiled: neither is
-imported, and the names stand for nothing."""
+imported, and the names are placeholders."""
 
 from __future__ import annotations
 
