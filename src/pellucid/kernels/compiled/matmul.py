@@ -116,7 +116,7 @@ def pack(B, B_strides, K, N, per_task):
 
 @ordered_jit
 def _row_task(A, ak, B, bk, S, C, N, K, floor, task):
-    """Compute ROW_COLUMNS elements of a product with a single row. Each element of B is used once: as fast as memory is read."""
+    """Compute ROW_COLUMNS elements of a product with one row. Each element of B is used once: as fast as memory is read."""
     n1 = task * ROW_COLUMNS
     n = u64(min(ROW_COLUMNS, N - n1))
     start = u64(n1)
