@@ -76,7 +76,7 @@ class Pages:
         """Empty the pages for the next test, and close those that belong to this one."""
         while self._open:
             page, listeners, own = self._open.pop()
-            settle(page)  # what the last action has caused reaches the listeners
+            page.evaluate("0")  # what the last action has caused reaches the listeners before the answer
             for event, listener in listeners.items():
                 page.remove_listener(event, listener)
             if own:
