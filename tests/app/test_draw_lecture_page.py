@@ -40,5 +40,7 @@ def test_a_button_enters_and_escape_leaves(open_page):
     page.get_by_role("tablist").wait_for()
     page.evaluate("location.hash = '#draw?lecture'")
     page.wait_for_function("() => document.body.classList.contains('lecture')")
+    page.evaluate("document.dispatchEvent(new Event('fullscreenchange'))")  # the full screen of before has ended only now
+    assert page.evaluate("document.body.classList.contains('lecture')")
     page.evaluate("location.hash = '#train'")
     page.get_by_role("tablist").wait_for()

@@ -10,6 +10,7 @@ export function lectureMode(section, onChange) {
   const button = element("button", {type: "button", onclick: enter, title: "Large pad and large bars, for a projector; Escape leaves it"}, "Lecture mode");
   const leaveButton = element("button", {type: "button", class: "leave-lecture", onclick: leave}, "Leave (Esc)");
   const isRequested = () => location.hash === ADDRESS;
+  let isFullScreen = false;   // and not being left
 
   function enter() {
     location.hash = ADDRESS;
@@ -17,6 +18,7 @@ export function lectureMode(section, onChange) {
   }
 
   function leave() {
+    isFullScreen = false;
     if (document.fullscreenElement) document.exitFullscreen();
     history.replaceState(null, "", "#draw");
     update();
@@ -32,7 +34,10 @@ export function lectureMode(section, onChange) {
   section.append(leaveButton);
   window.addEventListener("hashchange", update);
   // The browser itself leaves the full screen at Escape, and tells the page so.
-  document.addEventListener("fullscreenchange", () => { if (!document.fullscreenElement && isRequested()) leave(); });
+  document.addEventListener("fullscreenchange", () => {
+    if (document.fullscreenElement) isFullScreen = true;
+    else if (isFullScreen && isRequested()) leave();
+  });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape" && isRequested()) leave(); });
   return {button, update};
 }
