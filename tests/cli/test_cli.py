@@ -328,6 +328,17 @@ def test_the_same_seed_gives_the_same_file(tmp_path, mnist_folder):
     assert (tmp_path / "a" / "model.pellucid").read_bytes() == (tmp_path / "b" / "model.pellucid").read_bytes()
 
 
+def test_ctrl_c_while_modules_are_imported_is_one_line(monkeypatch, capsys):
+    def interrupt(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["pellucid", "train", "mnist"])
+    monkeypatch.setattr("importlib.import_module", interrupt)
+    with pytest.raises(SystemExit) as error:
+        main()
+    assert (error.value.code, capsys.readouterr().err) == (130, "interrupted\n")
+
+
 def test_an_interrupted_run_is_kept(tmp_path, mnist_folder):
     arguments = in_child(mnist_folder, *TRAIN[:-1], "20000", "--out", str(tmp_path / "run"))
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:

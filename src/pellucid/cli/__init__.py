@@ -14,6 +14,7 @@ from typer.core import TyperCommand
 from pellucid.core import launcher
 from pellucid.core.system import is_unicode
 
+INTERRUPTED = 130  # the exit code after Ctrl-C
 ON_RANKS = ("train", "resume")  # the commands that ranks started by mpiexec run together
 COMMANDS = {  # with the lines that pellucid --help prints, in its order
     "train": "Train a network and write a run folder.",
@@ -115,4 +116,9 @@ def main() -> None:
                 err=True,
             )
         sys.exit(2)
-    application([word for word in sys.argv[1:2] if word in COMMANDS])()
+    try:
+        command = application([word for word in sys.argv[1:2] if word in COMMANDS])
+    except KeyboardInterrupt:  # while modules are imported; a command that runs handles it itself
+        typer.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    command()

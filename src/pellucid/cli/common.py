@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import typer
 
+from pellucid.cli import INTERRUPTED
 from pellucid.core import launcher
 from pellucid.core.free_memory import free_memory, in_words
 from pellucid.core.json_text import jsonable
@@ -23,7 +24,6 @@ if TYPE_CHECKING:  # a command imports it where it opens a model
     from pellucid.model.model import Model
 
 P = ParamSpec("P")
-INTERRUPTED = 130  # the exit code after Ctrl-C
 
 
 def report_errors(command: Callable[P, None]) -> Callable[P, None]:

@@ -9,9 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pellucid.cli import options
+from pellucid.cli import INTERRUPTED, options
 from pellucid.cli.common import (
-    INTERRUPTED,
     echo,
     format_class_scores,
     format_forecast,
