@@ -118,10 +118,10 @@ def test_a_sweep_from_the_command_line(mnist_folder, no_figures):
     assert not Path("three/sweep.png").exists()
 
 
-@pytest.mark.parametrize("values", [("a/b", "a:b"), ("a", "a")])
+@pytest.mark.parametrize("values", [("a/b", "a:b"), ("a", "a"), ("a", "A")])
 def test_two_cells_do_not_share_a_folder(tmp_path, values):
     first, second = values
-    folder = folder_name({"model": first, "seed": 0})
+    folder = folder_name({"model": second, "seed": 0})
     message = f"have the same folder, {folder}: model={first}, seed=0 and model={second}, seed=0; give"
     with pytest.raises(ConfigError, match=re.escape(message)):
         Sweep(BASE, Grid({"model": values}), tmp_path)

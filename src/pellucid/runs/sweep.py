@@ -132,15 +132,18 @@ def folder_name(cell: Mapping[str, Any]) -> str:
 
 
 def _check_folder_names(cells: Iterable[Cell]) -> None:
-    """Raise ConfigError for two cells with the same folder, such as those of ``model=a/b`` and ``model=a:b``."""
+    """Raise ConfigError for two cells with the same folder, such as those of ``model=a/b`` and ``model=a:b``.
+
+    Folders whose names differ only in the case of letters are one folder on many file systems.
+    """
     cells_by_name: dict[str, Cell] = {}
     for cell in cells:
-        other = cells_by_name.setdefault(folder_name(cell), cell)
+        other = cells_by_name.setdefault(folder_name(cell).casefold(), cell)
         if other is not cell:
             one, two = (", ".join(f"{name}={value}" for name, value in each.items()) for each in (other, cell))
             raise ConfigError(
                 f"two cells of the grid would have the same folder, {folder_name(cell)}: {one} and {two}; give each value "
-                "once, and values that differ only in characters such as / and : to sweeps in other folders (--out)"
+                "once, and values that differ only in case or in characters such as / and : to sweeps in other folders (--out)"
             )
 
 
