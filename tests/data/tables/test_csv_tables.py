@@ -65,6 +65,14 @@ def test_variants_of_the_same_table_are_read_alike(write, text):
     assert same.origin == wanted.origin
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_byte_order_mark_of_utf_16_names_the_encoding(write, encoding):
+    text = "\ufeffsep=\t\r\n" + SMALL.replace("Graz", "Zürich").replace(",", "\t").replace("\n", "\r\n")  # "Unicode text"
+    same, wanted = read_csv(write(text, encoding=encoding), "price"), read_csv(write(SMALL, "other.csv"), "price")
+    np.testing.assert_array_equal(same.x, wanted.x[:, [1, 2, 0, 3, 4]])
+    assert same.origin.columns[0] == Column("city", ("Linz", "Wien", "Zürich"))
+
+
 @pytest.mark.parametrize(
     ("target", "task", "classes"),
     [
@@ -192,7 +200,7 @@ def test_a_table_without_a_header(write):
         ("a,b,y\n1,,0\n2,,1\n,2,1\n,3,0\n", {"missing": "drop"}, "every row has a missing value"),
         ("a,y\n" + "".join(f"{i},t{i}\n" for i in range(40)), {}, "40 different values in 40 rows, too many for classes"),
         ("a,y\n" + "1,2\n" * 20 + "oops,3\n", {}, r":22: a is a column of numbers, but has 'oops' here \(1 of 21"),
-        (b"\xff\xfea\x00,\x00", {}, "not a text in UTF-8"),
+        (b"\xff\xfea\x00,\x00y", {}, "not a text in UTF-16"),
         (b"a,y\n1,\xe4\n", {}, "not a text in UTF-8"),
         ('a,y\n1,"' + "x" * (17 << 20), {}, "a cell has more than 16,777,216 characters; is a quotation mark missing"),
     ],

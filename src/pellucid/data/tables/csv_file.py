@@ -6,6 +6,7 @@ spreadsheets write it in much of Europe.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import io
@@ -50,9 +51,10 @@ class RowBlock:
 
 
 class CSVFile:
-    """A file of comma-separated values in UTF-8: the ``names`` of its columns, and its rows, which can be read repeatedly.
+    """A file of comma-separated values: the ``names`` of its columns, and its rows, which can be read repeatedly.
 
-    Without a ``header`` the columns are called 1, 2, …. ``name`` replaces the path in messages. A first line such as ``sep=;``,
+    The text is in UTF-8, or in UTF-16 with a byte order mark, as spreadsheets save "Unicode text". Without a ``header`` the
+    columns are called 1, 2, …. ``name`` replaces the path in messages. A first line such as ``sep=;``,
     which names the separator for spreadsheets, is none of the table. Nor are empty lines, and rows of empty cells before the
     header and after the last row; elsewhere such rows are missing values. If the first row ends in a separator that the header
     does not have, or the header alone ends in one, it is not a cell; all rows then have the form of the first one.
@@ -131,7 +133,7 @@ class CSVFile:
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield (line, cells) of all lines that are not empty."""
-        with _long_cells(), open_regular(self._file) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
+        with _long_cells(), self._opened() as text:
             before = 1 if self._names_separator else 0
             try:
                 if before:
@@ -141,8 +143,6 @@ class CSVFile:
                     if cells:
                         yield line, cells
                     line = before + reader.line_num + 1
-            except UnicodeDecodeError as error:
-                raise self._encoding_error(error) from None
             except csv.Error as error:
                 why = f"a cell has more than {csv.field_size_limit():,} characters; is a quotation mark missing?"
                 raise DataError(
@@ -151,11 +151,8 @@ class CSVFile:
 
     def _detect_separator(self) -> tuple[str, bool]:
         """Return the separator, and whether the first line of the file names it."""
-        with open_regular(self._file) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
-            try:
-                sample = text.read(_SAMPLE)
-            except UnicodeDecodeError as error:
-                raise self._encoding_error(error) from None
+        with self._opened() as text:
+            sample = text.read(_SAMPLE)
         lines = sample.splitlines(keepends=True)
         if lines and (named := _NAMED_SEPARATOR.fullmatch(lines[0])):
             return named[1], True
@@ -174,8 +171,19 @@ class CSVFile:
 
         return max(_SEPARATORS, key=fit), False
 
-    def _encoding_error(self, error: UnicodeDecodeError) -> FileError:
-        return FileError(f"{self.path}: not a text in UTF-8 ({error.reason}): save the table as CSV in UTF-8")
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[io.TextIOWrapper]:
+        """Open the text, without its byte order mark. Raises FileError where bytes that are read are no text."""
+        with open_regular(self._file) as raw:
+            is_utf_16 = raw.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+            with io.TextIOWrapper(raw, "utf-16" if is_utf_16 else "utf-8-sig", newline="") as text:
+                try:
+                    yield text
+                except UnicodeDecodeError as error:
+                    name = "UTF-16" if is_utf_16 else "UTF-8"
+                    raise FileError(
+                        f"{self.path}: not a text in {name} ({error.reason}): save the table as CSV in UTF-8"
+                    ) from None
 
 
 def _has_content(cells: Sequence[str]) -> bool:

@@ -43,7 +43,9 @@ def read_csv(
     logarithm: bool | None = None,
     columns: Sequence[Column] | None = None,
 ) -> Dataset:
-    """Return the table in a file of values separated by commas, semicolons, tabs or vertical bars, in UTF-8.
+    """Return the table in a file of values separated by commas, semicolons, tabs or vertical bars.
+
+    Its text is in UTF-8, or in UTF-16 with a byte order mark.
 
     ``target`` is the name of the column to predict; several columns of numbers are predicted together. Columns of numbers
     become float64. They may have thousands separators, a decimal comma, percent signs or a currency. Dates become their parts.
