@@ -241,6 +241,9 @@ def test_a_table_as_it_comes(as_it_comes, monkeypatch):
     assert [name for name in columns if columns[name]["clear"]][:2] == ["area", "city"]
     dependence = {one["column"]: one["values"] for one in record["partial_dependence"]}
     assert sorted(dependence["city"]) == ["(missing)", "Graz", "Linz", "Wien"]
+    without = {one["column"]: one["average_missing"] for one in record["partial_dependence"]}
+    assert np.isfinite(without["area"]).all()
+    assert without["city"] is None
     with open("all.csv", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     for worst in record["largest_errors"]:

@@ -312,6 +312,10 @@ def test_partial_dependence_of_an_estimator_of_frames_as_they_come(column):
     if column in ("rooms", "floor"):
         assert found.values.tolist() == ([1, 2, 3, 4] if column == "rooms" else [0, 1, 2])
     np.testing.assert_allclose(found.curves[:, :, 0], np.tile(np.array(expected, float), (150, 1)), atol=2e-5)
+    if found.is_numeric and np.isnan(found.observed).any():
+        assert np.isnan(found.missing).all()
+    else:
+        assert found.missing is None
     assert before.equals(frame)
 
 
@@ -442,10 +446,14 @@ def test_curves_of_a_column_with_missing_values():
     assert np.isnan(area.observed).any()
     gaps = np.isnan(data.x[:, 0])
     np.testing.assert_allclose(area.curves[:, :, 0], (data.y - 5.0 * gaps)[:, None] + np.zeros(7), atol=1e-5)
+    np.testing.assert_allclose(area.missing[:, 0], data.y - 5.0 * gaps + 5.0, atol=1e-5)
+    assert area.average_missing == pytest.approx(area.missing.mean())
+    assert partial_dependence(model, data.take(np.flatnonzero(~gaps)), "area").missing is None
 
     city = partial_dependence(model, data, "city")
     cities = dict(zip(city.values, city.average[:, 0], strict=True))
     assert sorted(cities) == [MISSING, "Graz", "Linz", "Wien"]
+    assert city.missing is None
     assert cities[MISSING] - cities["Graz"] == pytest.approx(7, abs=1e-4)
     assert cities["Wien"] - cities["Graz"] == pytest.approx(0, abs=1e-4)
 
@@ -460,6 +468,13 @@ def test_curves_of_a_column_with_missing_values():
         missing = np.isnan(data.x[:, data.input_stage().names.index(part)])
         assert missing.any()
         np.testing.assert_allclose(curves, (data.y - 9.0 * missing)[:, None] + np.zeros(curves.shape[1]), atol=1e-5)
+        without = partial_dependence(model, data, part).missing
+        np.testing.assert_allclose(without[:, 0], data.y - 9.0 * missing + 9.0, atol=1e-5)
+
+
+def test_a_missing_date_has_no_parts():
+    model, data = sum_of(**{"sold (month)": 1.0, "sold is missing": 9.0})
+    assert np.ptp(partial_dependence(model, data, "sold (days)").missing) == 0, "no month of a date that is there is left"
 
 
 def test_the_cells_of_a_table_as_it_comes():

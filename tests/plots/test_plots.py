@@ -422,6 +422,21 @@ def test_partial_dependence_has_the_curves_of_rows_and_their_mean():
     assert {"no", "yes"} <= set(curves(plots.partial_dependence([one]).axes[0]))
 
 
+@pytest.mark.parametrize("outputs", [("prediction",), ("low", "mid", "high")])
+def test_missing_numbers_are_drawn_beside_their_curves(outputs):
+    k = len(outputs)
+    found = PartialDependence(
+        "area", np.array([10.0, 20.0, 30.0]), np.ones((2, 3, k)), outputs, np.array([10.0, np.nan]), False, np.full((2, k), 3.0)
+    )
+    figure = plots.partial_dependence([found])
+    (ax,) = figure.axes
+    assert [tick.get_text() for tick in ax.get_xticklabels(minor=True)] == ["(missing)"]
+    assert max(ax.get_xticks()) <= 30
+    beside = [line for line in ax.get_lines() if min(line.get_xdata()) > 30 and 3.0 in line.get_ydata()]
+    assert len(beside) == (2 if k == 1 else 3), "dots of rows and a bar, or a marker for each class"
+    assert "and 3 if missing" in plots.alt(figure)
+
+
 def test_partial_dependence_on_days_has_dates_on_its_axis():
     days = np.linspace(17_167, 18_993, 5)  # from the first day of 2017 to that of 2022
     figure = plots.partial_dependence(

@@ -52,6 +52,8 @@ class PartialDependence:
     - ``outputs``: the names of the k outputs: the classes, or "prediction".
     - ``observed``: what the n rows have in the column; an array of numbers for a column of numbers, else a tuple of names.
     - ``days``: whether the numbers are days since 1970, a part of dates.
+    - ``missing`` (n, k): the predictions if a number or date is missing; None where it is missing in none of the rows. Of
+      categories, a missing value is one of the ``values``.
     """
 
     column: str
@@ -60,12 +62,18 @@ class PartialDependence:
     outputs: tuple[str, ...]
     observed: Array | tuple[str, ...]
     days: bool = False
+    missing: Array | None = None
 
     @property
     def average(self) -> Array:
         """(g, k): the partial dependence, the mean of the curves."""
         mean: Array = self.curves.mean(axis=0)
         return mean
+
+    @property
+    def average_missing(self) -> Array | None:
+        """(k): the mean of the predictions with a missing value; None if there are none."""
+        return None if self.missing is None else np.asarray(self.missing.mean(axis=0))
 
     @property
     def is_numeric(self) -> bool:
@@ -93,7 +101,8 @@ def partial_dependence(
       are enough.
     - ``column``: its name or number.
     - ``points``: the number of values that a column of numbers is set to, at equal distances between two ``percentiles``
-      (fractions) of those in x; if it has no more different values, those. Categories: all that occur in x.
+      (fractions) of those in x; if it has no more different values, those. Categories: all that occur in x. Where a number
+      or date is missing in x, the rows are also predicted without it.
 
     For a model, a category is set with all of its values. Estimators with arrays of complete numbers are passed to
     scikit-learn's ``sklearn.inspection.partial_dependence``; in data frames and other arrays, which may have missing values,
@@ -122,8 +131,15 @@ def partial_dependence(
         curves.append(_predicted(model, changed))
     cells: list[Cell] = [chosen.cell(row) for row in rows]
     observed = np.array(cells, np.float64) if chosen.categories is None else tuple(map(str, cells))
+    gaps = chosen.set_missing(rows)
     return PartialDependence(
-        chosen.name, values, np.stack(curves, axis=1), _output_names(first_of(model)), observed, chosen.days
+        chosen.name,
+        values,
+        np.stack(curves, axis=1),
+        _output_names(first_of(model)),
+        observed,
+        chosen.days,
+        None if gaps is None else _predicted(model, gaps),
     )
 
 
@@ -168,7 +184,9 @@ def _of_estimator(
     classes, k = tuple(map(str, getattr(estimator, "classes_", ()))), curves.shape[-1]
     outputs = classes[1:2] if classes and k == 1 else classes if k == len(classes) else ("prediction",)
     observed = found.cells if found.numbers is None else found.numbers
-    return PartialDependence(chosen.name, values, curves, outputs, observed, found.days)
+    gaps = found.set_missing()
+    missing = None if gaps is None else _estimated(estimator, gaps)
+    return PartialDependence(chosen.name, values, curves, outputs, observed, found.days, missing)
 
 
 def _is_plain(x: Any) -> bool:

@@ -63,15 +63,22 @@ class EstimatorColumn:
 
     def rows(self, settings: list[Any]) -> Iterator[Any]:
         """Yield the rows with the column set to each of these settings."""
-        n = len(self.x)
         for setting in settings:
-            if self.numbers is not None:
-                yield self._with(np.full(n, setting))
-            elif is_frame(self.x):
-                repeated = self.x[self.key]
-                yield self._with(repeated.array.take([setting] * n) if hasattr(repeated, "array") else repeated[[setting] * n])
-            else:
-                yield self._with(np.full(n, self.x[setting, self.key], self.x.dtype))
+            yield self._with(np.full(len(self.x), setting)) if self.numbers is not None else self._repeating(setting)
+
+    def set_missing(self) -> Any:
+        """Return the rows with a number or date missing in each; None if it is missing in none of them."""
+        if self.numbers is None or not (gaps := np.isnan(self.numbers)).any():
+            return None
+        return self._repeating(int(gaps.argmax()))
+
+    def _repeating(self, row: int) -> Any:
+        """Return the rows with the column set to its cell in one of them."""
+        rows = [row] * len(self.x)
+        if not is_frame(self.x):
+            return self._with(self.x[rows, self.key])
+        cells = self.x[self.key]
+        return self._with(cells.array.take(rows) if hasattr(cells, "array") else cells[rows])
 
     def _with(self, values: Any) -> Any:
         """Return a copy of the rows in which the column has these values."""

@@ -44,7 +44,8 @@ class RowColumn:
     """A column of a table: its name, the places of its values in a row, and its categories (None for numbers).
 
     The categories of a column that has missing ones end with "(missing)"; ``coded`` is whether they are numbers. ``days`` is
-    whether the numbers are days since 1970.
+    whether the numbers are days since 1970. ``group`` are the places of all values that are missing together, if these are
+    more than those of the column: the parts of a date.
     """
 
     name: str
@@ -52,6 +53,7 @@ class RowColumn:
     categories: tuple[str, ...] | None = None
     coded: bool = False
     days: bool = False
+    group: slice | None = None
 
     def cell(self, row: Array) -> Cell:
         """Return what the column holds in a row: a number, which may be NaN, or the name of the category."""
@@ -84,6 +86,15 @@ class RowColumn:
         names, first, counts = np.unique(cells, return_index=True, return_counts=True)
         order = np.argsort(-counts, kind="stable")
         return tuple(names[order].tolist()), values[first[order]]
+
+    def set_missing(self, x: Array) -> Array | None:
+        """Return a copy of the rows x in which a number or date is missing in each; None if it is missing in none of x."""
+        gaps = np.isnan(x[:, self.places.start])
+        if self.categories is not None or not gaps.any():
+            return None
+        changed, places = x.copy(), self.group or self.places
+        changed[:, places] = x[gaps.argmax(), places]
+        return changed
 
 
 def grid_of(numbers: Array, points: int, percentiles: tuple[float, float]) -> Array:
@@ -152,7 +163,7 @@ def columns_of(model: Model | Ensemble, function: str) -> tuple[RowColumn, ...]:
             for i, name in enumerate(column.names[: len(column.parts)]):
                 step = len(column.parts) - i  # from the part to the value that says that the date is missing
                 places = slice(start + i, stop if column.missing else start + i + 1, step)
-                columns.append(RowColumn(name, places, days=column.parts[i] == DAYS))
+                columns.append(RowColumn(name, places, days=column.parts[i] == DAYS, group=slice(start, stop)))
         start = stop
     return tuple(columns)
 

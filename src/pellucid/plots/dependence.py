@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pellucid.core.memory import Array
 from pellucid.data.tables.dates import iso_date
 from pellucid.errors import DataError
 from pellucid.explain.dependence import PartialDependence
+from pellucid.explain.tables import MISSING
 from pellucid.plots.importance import shortened
 from pellucid.plots.seeds import LINE_STYLES
 from pellucid.plots.style import (
@@ -36,8 +38,9 @@ MAX_TICKS = 400  # of observed values
 def partial_dependence(found: Sequence[PartialDependence], title: str = "") -> Figure:
     """Draw one panel for each column: thin grey curves for single rows (at most 60), and their mean over all rows in blue.
 
-    Categories have a dot for each row instead of a curve. The ticks above the axis of numbers are the values in the rows. With
-    more than two classes, only the mean curve of each class is drawn. Raises DataError if there is nothing to draw.
+    Categories have a dot for each row instead of a curve, as has a missing number, at the right of the curves. The ticks above
+    the axis of numbers are the values in the rows. With more than two classes, only the mean curve of each class is drawn.
+    Raises DataError if there is nothing to draw.
     """
     if not found or not all(len(one.curves) for one in found):
         raise DataError("there is no partial dependence to draw")
@@ -75,19 +78,27 @@ def _draw_rows(ax: Any, one: PartialDependence) -> None:
         marker = "o" if len(one.values) <= 10 else ""
         ax.plot(one.values, mean, color=BLUE, linewidth=2.5, marker=marker, markersize=5, label="Mean over the rows")
         _draw_observed(ax, one)
+        if one.missing is not None:
+            place, width = _name_missing(ax, one.values)
+            _draw_dots(ax, place, width, one.missing[chosen, 0], one.missing[:, 0].mean())
         return
     shown = min(MAX_CATEGORIES, len(one.values))
-    offsets = np.linspace(-0.25, 0.25, len(chosen))
     for k in range(shown):
-        label = "Single rows" if k == 0 else None
-        ax.plot(k + offsets, curves[:, k], color=GREY, linestyle="", marker="o", markersize=2, alpha=0.45, label=label)
-        mean_label = "Mean over the rows" if k == 0 else None
-        ax.plot([k - 0.35, k + 0.35], [mean[k], mean[k]], color=BLUE, linewidth=2.5, label=mean_label)
+        _draw_dots(ax, k, 0.7, curves[:, k], mean[k], labelled=k == 0)
     _name_categories(ax, one.values[:shown])
+
+
+def _draw_dots(ax: Any, place: float, width: float, dots: Array, mean: float, labelled: bool = False) -> None:
+    """Draw a dot for each row beside each other, and a bar at their mean."""
+    places = place + width * np.linspace(-0.36, 0.36, len(dots))
+    of_rows, of_mean = ("Single rows", "Mean over the rows") if labelled else (None, None)
+    ax.plot(places, dots, color=GREY, linestyle="", marker="o", markersize=2, alpha=0.45, label=of_rows)
+    ax.plot([place - width / 2, place + width / 2], [mean, mean], color=BLUE, linewidth=2.5, label=of_mean)
 
 
 def _draw_classes(ax: Any, one: PartialDependence) -> None:
     shown = min(MAX_CATEGORIES, len(one.values))
+    sides = np.linspace(-0.5, 0.5, min(len(one.outputs), len(LINE_STYLES)) + 2)[1:-1]  # so that no marker hides another one
     for i, name in enumerate(one.outputs[: len(LINE_STYLES)]):
         color, dash, marker = LINE_STYLES[i]
         mean, label = one.average[:, i], legend_label(shortened(name))
@@ -95,13 +106,30 @@ def _draw_classes(ax: Any, one: PartialDependence) -> None:
             style = {"marker": marker, "markersize": 6, "markevery": max(1, len(one.values) // 6)}
             ax.plot(one.values, mean, color=color, linestyle=dash, label=label, **style)
         else:
-            side = (i + 1) / (min(len(one.outputs), len(LINE_STYLES)) + 1) - 0.5
-            places = np.arange(shown) + side / 2  # beside each other, so that none is hidden
+            places = np.arange(shown) + sides[i] / 2
             ax.plot(places, mean[:shown], color=color, linestyle="", marker=marker, markersize=6, label=label)
     if isinstance(one.values, np.ndarray):
         _draw_observed(ax, one)
+        if one.average_missing is not None:
+            place, width = _name_missing(ax, one.values)
+            for i, mean in enumerate(one.average_missing[: len(LINE_STYLES)]):
+                color, _, marker = LINE_STYLES[i]
+                ax.plot(place + width * sides[i], mean, color=color, linestyle="", marker=marker, markersize=6)
     else:
         _name_categories(ax, one.values[:shown])
+
+
+def _name_missing(ax: Any, values: Array) -> tuple[float, float]:
+    """Return the place and the width of what is drawn for a missing number, at the right of the curves, and name it."""
+    low, high = float(values[0]), float(values[-1])
+    width = 0.12 * ((high - low) or 1.0)
+    place = high + 1.25 * width
+    ax.axvline(high + 0.5 * width, color=GREY, linewidth=0.8, linestyle=":")
+    ax.set_xlim(low - 0.3 * width, place + 0.8 * width)
+    ax.set_xticks([tick for tick in ax.get_xticks() if low <= tick <= high])
+    ax.set_xticks([place], [MISSING], minor=True)
+    ax.tick_params(axis="x", which="minor", length=0, pad=16)
+    return place, width
 
 
 def _draw_observed(ax: Any, one: PartialDependence) -> None:
@@ -135,7 +163,8 @@ def _described(one: PartialDependence) -> str:
         of = "" if len(one.outputs) == 1 else f"{output} "
         if isinstance(one.values, np.ndarray):
             low, high = (iso_date(end) if one.days else f"{end:.4g}" for end in (one.values[0], one.values[-1]))
-            parts.append(f"{of}mean from {mean[0]:.4g} at {low} to {mean[-1]:.4g} at {high}")
+            missing = "" if one.average_missing is None else f" and {one.average_missing[i]:.4g} if missing"
+            parts.append(f"{of}mean from {mean[0]:.4g} at {low} to {mean[-1]:.4g} at {high}{missing}")
         else:
             parts.append(of + join_names((f"{name} {value:.4g}" for name, value in zip(one.values, mean, strict=True)), 12))
     return ", ".join(parts)

@@ -12,7 +12,7 @@ from pathlib import Path
 from pellucid.core.files import write_text
 from pellucid.data.tables.dates import iso_date
 from pellucid.errors import ConfigError
-from pellucid.explain.tables import Cell
+from pellucid.explain.tables import MISSING, Cell
 from pellucid.metrics import ThresholdChoice
 from pellucid.plots import alt
 from pellucid.report.adaptive import adaptive
@@ -132,6 +132,8 @@ def _dependence(found: TableReport, drawn: Figures) -> str:
     for one in found.dependence:
         values = [iso_date(float(value)) if one.days else _cell(value) for value in one.values]
         rows = [(value, *map(_number, line)) for value, line in zip(values, one.average, strict=True)]
+        if one.average_missing is not None:
+            rows.append((MISSING, *map(_number, one.average_missing)))
         tables.append(_table((one.column, *(f"mean of {name}" for name in one.outputs)), rows))
     return (
         "<h2>How they depend on the strongest columns</h2>\n"
@@ -297,7 +299,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _cell(value: Cell) -> str:
-    return value if isinstance(value, str) else "(missing)" if math.isnan(value) else _number(value)
+    return value if isinstance(value, str) else MISSING if math.isnan(value) else _number(value)
 
 
 def _range(low: float, high: float) -> str:

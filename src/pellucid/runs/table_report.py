@@ -155,7 +155,13 @@ class TableReport:
             "calibration_rows": self.calibration_rows,
             "importance": {"metric": importance.metric, "score": importance.score, "shuffles": REPEATS, "columns": columns},
             "partial_dependence": [
-                {"column": one.column, "values": one.values, "outputs": one.outputs, "average": one.average}
+                {
+                    "column": one.column,
+                    "values": one.values,
+                    "outputs": one.outputs,
+                    "average": one.average,
+                    "average_missing": one.average_missing,
+                }
                 for one in self.dependence
             ],
             "largest_errors": [
