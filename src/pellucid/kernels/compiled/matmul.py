@@ -20,6 +20,7 @@ from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import inner_jit, jit, ordered_jit, u64
 from pellucid.kernels.compiled.micro_kernel import FEW_ROWS, TILE_ROWS, WIDE, micro_kernel
 from pellucid.kernels.compiled.simd import VECTOR_BYTES, address_of, copy_rows, prefetch_rows, transpose_block, vector_width
+from pellucid.kernels.compiled.thin_products import DOTS, SHORT, TASK_ELEMENTS, dots_task, short_sums_task
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 MAX_PANEL_ROWS = 512  # of B: such a panel has 64 kB, which the second-level cache holds together with the rows of A
@@ -30,6 +31,7 @@ TASK_MULTIPLY_ADDS = 400_000  # at least, if there are enough rows: some ten mic
 LONG_SUM = 1_024  # from there on, packed panels of all of B leave the caches before they are read: a task packs its own part
 ROWS_PER_COPY = 16  # rows that are read at a time, panel by panel, so that memory is read in long contiguous ranges
 ROW_COLUMNS = 512  # of a task of a product with a single row, if B is large
+FEW_DOT_ROWS = 64  # of A: more rows by a transposed B take less time with a packed B
 FAR = 1 << 23  # elements of B in place, 32 MB: from there on, reading them takes longer than the arithmetic with a few rows
 FAR_A = 1 << 19  # elements from the first to the last row of a panel in a transposed A, from where on it is copied: 2 MB
 
@@ -224,6 +226,14 @@ def matmul(A, A_strides, B, B_strides, S, S_stride, C, shape, floor):
         return
     if M == 1 and bn == 1 and K * N > SLAB and 4 * N >= ROW_COLUMNS:
         parallel_for(_row_task, (A, A_strides[1], B, bk, S, C, N, K, floor), (N + ROW_COLUMNS - 1) // ROW_COLUMNS)
+    elif K <= SHORT and bn == 1 and K > 0:
+        rows = max(1, min(M, TASK_ELEMENTS // N))
+        arguments = (A, A_strides, B, bk, S, S_stride, C, N, M, N, K, floor, rows)
+        parallel_for(short_sums_task, arguments, (M + rows - 1) // rows)
+    elif M <= FEW_DOT_ROWS and A_strides[1] == 1 and bn != 1 and bk == 1:
+        columns = max(1, TASK_ELEMENTS // max(1, K * DOTS)) * DOTS
+        arguments = (A, A_strides[0], B, bn, S, S_stride, C, N, M, N, K, floor, columns)
+        parallel_for(dots_task, arguments, (N + columns - 1) // columns)
     elif M <= MAX_BLOCK_ROWS or K * N <= SLAB:
         indirect_call(_product, (A, A_strides, B, B_strides, S, S_stride, C, N, shape, floor))
     else:
