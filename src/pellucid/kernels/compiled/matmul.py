@@ -18,7 +18,7 @@ import numpy as np
 
 from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import inner_jit, jit, ordered_jit, u64
-from pellucid.kernels.compiled.micro_kernel import FEW_ROWS, TILE_ROWS, WIDE, micro_kernel
+from pellucid.kernels.compiled.micro_kernel import FEW_ROWS, TILE_ROWS, WIDE, micro_kernel, packing_tile
 from pellucid.kernels.compiled.simd import VECTOR_BYTES, address_of, copy_rows, prefetch_rows, transpose_block, vector_width
 from pellucid.kernels.compiled.thin_products import DOTS, SHORT, TASK_ELEMENTS, dots_task, short_sums_task
 from pellucid.kernels.compiled.thread_pool import parallel_for
@@ -31,7 +31,7 @@ TASK_MULTIPLY_ADDS = 400_000  # at least, if there are enough rows: some ten mic
 LONG_SUM = 1_024  # from there on, packed panels of all of B leave the caches before they are read: a task packs its own part
 ROWS_PER_COPY = 16  # rows that are read at a time, panel by panel, so that memory is read in long contiguous ranges
 ROW_COLUMNS = 512  # of a task of a product with a single row, if B is large
-FEW_DOT_ROWS = 64  # of A: more rows by a transposed B take less time with a packed B
+FEW_DOT_ROWS = 16  # of A: more rows by a transposed B, and short sums, take less time with a packed B
 FAR = 1 << 23  # elements of B in place, 32 MB: from there on, reading them takes longer than the arithmetic with a few rows
 FAR_A = 1 << 19  # elements from the first to the last row of a panel in a transposed A, from where on it is copied: 2 MB
 
@@ -144,6 +144,7 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, cm, M, N, K, floor, rows,
     (am, ak), (bk, bn) = A_strides, B_strides
     zero, no_floor = A.dtype.type(0), A.dtype.type(-np.inf)
     width = 2 * vector_width(zero)
+    itemsize = 2 * VECTOR_BYTES // width
     across = (N + width - 1) // width
     blocks = (across + per_task - 1) // per_task
     n1, m0 = task % blocks * per_task * width, task // blocks * rows
@@ -157,7 +158,7 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, cm, M, N, K, floor, rows,
     b_panels = aligned_empty(b_size + (deep * rows if copy_a else 0), A)  # and after them the block of A
     for k0 in range(0, max(1, K), deep):
         k = min(deep, K - k0)
-        if pack_b:
+        if pack_b and bn != 1:
             indirect_call(_pack_b, (B, B_strides, k0, k, n1, n2, b_panels))
         a, a_stride = address_of(A, m0 * am + k0 * ak), ak
         if copy_a:
@@ -177,10 +178,16 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, cm, M, N, K, floor, rows,
                 prefetch_rows(address_of(B, (k0 + deep) * bk + n0), bk, min(deep, K - k0 - deep), columns, zero)
             c = address_of(C, m0 * cm + n0)
             s, s_stride = (address_of(S, m0 * sm + n0), sm) if k0 == 0 else (c, cm)
+            below, left = a, rows
+            if pack_b and bn == 1:  # the tile of the first rows packs the panel that it reads
+                source = (address_of(B, k0 * bk + n0), bk, b)
+                packing_tile(columns, (a, am, 0, a_stride), source, (s, s_stride), (c, cm), k, lowest)
+                below, left = a + TILE_ROWS * am * itemsize, rows - TILE_ROWS
+                s, c = s + TILE_ROWS * s_stride * itemsize, c + TILE_ROWS * cm * itemsize
             micro_kernel(
-                rows,
+                left,
                 columns,
-                (a, am, 0, a_stride),
+                (below, am, 0, a_stride),
                 (b, 0, b_stride),
                 (s, s_stride),
                 (c, cm),
@@ -199,7 +206,7 @@ def _product(A, A_strides, B, B_strides, S, sm, C, cm, shape, floor):
     blocks = max(
         (M + MAX_BLOCK_ROWS - 1) // MAX_BLOCK_ROWS, min(M * K * min(N, width) // TASK_MULTIPLY_ADDS, M // (4 * TILE_ROWS)), 1
     )
-    if K > LONG_SUM and M <= MAX_BLOCK_ROWS and across >= 8:
+    if M <= MAX_BLOCK_ROWS and across >= 8:
         blocks = 1
     rows = (M + blocks - 1) // blocks
     blocks = (M + rows - 1) // rows
@@ -230,8 +237,8 @@ def matmul(A, A_strides, B, B_strides, S, S_stride, C, shape, floor):
         rows = max(1, min(M, TASK_ELEMENTS // N))
         arguments = (A, A_strides, B, bk, S, S_stride, C, N, M, N, K, floor, rows)
         parallel_for(short_sums_task, arguments, (M + rows - 1) // rows)
-    elif M <= FEW_DOT_ROWS and A_strides[1] == 1 and bn != 1 and bk == 1:
-        columns = max(1, TASK_ELEMENTS // max(1, K * DOTS)) * DOTS
+    elif M <= min(FEW_DOT_ROWS, K) and A_strides[1] == 1 and bn != 1 and bk == 1:
+        columns = max(1, TASK_ELEMENTS // (K * DOTS)) * DOTS
         arguments = (A, A_strides[0], B, bn, S, S_stride, C, N, M, N, K, floor, columns)
         parallel_for(dots_task, arguments, (N + columns - 1) // columns)
     elif M <= MAX_BLOCK_ROWS or K * N <= SLAB:
