@@ -1,8 +1,9 @@
 """Products of thin matrices, in which each element of the large matrix is used for a few multiply-adds: memory sets the time.
 
-Two forms have loops of their own, because the tiles of :mod:`pellucid.kernels.compiled.micro_kernel` would have to pack B, or
-would hold a sum for less time than it takes to begin and to end one:
+Three forms have loops of their own, because the tiles of :mod:`pellucid.kernels.compiled.micro_kernel` would read B in short
+pieces, would have to pack it, or would hold a sum for less time than it takes to begin and to end one:
 
+- one row of A by B: parts of the sum are computed at a time, so that B is read as it is stored;
 - few rows of A by a transposed B, such as dX = dY Wᵀ of a small batch: an element of C is the dot product of a row of A and a
   row of B as it is stored;
 - sums over few k, such as dW = Xᵀ dY of a small batch: rows of B stay in registers, while one row of C after the other is
@@ -13,8 +14,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pellucid.kernels.compiled.jit import inner_jit
+import numpy as np
+
+from pellucid.kernels.compiled.jit import inner_jit, u64
 from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder, address_of, vector_width
+from pellucid.kernels.compiled.thread_pool import parallel_for
 from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, types
 
 _i64 = ir.IntType(64)
@@ -24,7 +28,11 @@ DOT_ROWS = 4  # of A, at most, for which they are computed at a time: DOTS // 4 
 SHORT = 8  # the longest sum for which the rows of B are held in registers, HELD vectors of them at most
 HELD = REGISTERS // 2
 ROWS_AT_ONCE = 16  # of C: they are written in full before the next ones, so that memory is written in long contiguous ranges
-TASK_ELEMENTS = 16_384  # of the large matrix: about a microsecond
+TASK_ELEMENTS = 16_384  # of the large matrix: about half a microsecond
+ROW_TASKS = 8  # parts of the sum of a single row, at most
+# The numbers of vectors of columns of a single row that are summed at a time, with as many sums that each has: one sum after
+# the other would take four cycles for each term.
+ROW_TILES = {HELD: 1, HELD // 4: 2, 1: 4}
 
 
 def _rows_of_three(v: VectorBuilder, start: Any, stride: Any, count: int) -> tuple[list[Any], list[Any]]:
@@ -32,6 +40,83 @@ def _rows_of_three(v: VectorBuilder, start: Any, stride: Any, count: int) -> tup
     micro-kernel.)"""
     starts = [v.address(start, v.builder.mul(stride, _i64(row))) for row in range(0, count, 3)]
     return starts, [_i64(0), v.opaque(stride), v.opaque(v.builder.mul(stride, _i64(2)))]
+
+
+def _emit_row(v: VectorBuilder, vectors: int, sums_of_each: int, args: Any) -> None:
+    """Emit the loop over K rows of this many vectors of B; of one, ``last_columns`` columns are read."""
+    builder = v.builder
+    a, ak, b, bk, c, K, last_columns = args
+    mask = v.mask(last_columns) if vectors == 1 else None
+    sums = [[cgutils.alloca_once_value(builder, v.zeros) for _ in range(vectors)] for _ in range(sums_of_each)]
+    a_current, b_current = cgutils.alloca_once_value(builder, a), cgutils.alloca_once_value(builder, b)
+
+    def step(part: Any) -> None:
+        """Emit the multiply-adds of one row of B."""
+        a_k, b_k = v.opaque(builder.load(a_current)), v.opaque(builder.load(b_current))
+        factor = v.load_broadcast(a_k)
+        for j in range(vectors):
+            builder.store(v.fma(factor, v.load(v.address(b_k, _i64(j * v.width)), mask), builder.load(part[j])), part[j])
+        builder.store(v.address(a_k, ak), a_current)
+        builder.store(v.address(b_k, bk), b_current)
+
+    with cgutils.for_range(builder, builder.sdiv(K, _i64(sums_of_each))):
+        for part in sums:
+            step(part)
+    with cgutils.for_range(builder, builder.srem(K, _i64(sums_of_each))):
+        step(sums[0])
+    for j in range(vectors):
+        total = builder.load(sums[0][j])
+        for part in sums[1:]:
+            total = builder.fadd(total, builder.load(part[j]))
+        v.store(total, v.address(c, _i64(j * v.width)), mask)
+
+
+@intrinsic
+def _row(typing, vectors, a, ak, b, bk, c, K, last_columns, like):
+    """Set one of the numbers of ``vectors`` in ROW_TILES of c to Σ_k a[k] b[k], given by addresses and strides."""
+
+    def emit(context, builder, signature, args):
+        v = VectorBuilder(context, builder, signature.args[-1])
+        end = builder.append_basic_block("end")
+        choice = builder.switch(args[0], end)
+        for vectors, sums_of_each in ROW_TILES.items():
+            block = builder.append_basic_block(f"row{vectors}")
+            choice.add_case(_i64(vectors), block)
+            builder.position_at_end(block)
+            _emit_row(v, vectors, sums_of_each, args[1:-1])
+            builder.branch(end)
+        builder.position_at_end(end)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 8, like), emit
+
+
+@inner_jit
+def _row_task(A, ak, B, bk, N, K, rows, parts, task):
+    """Compute the part of the sum of a single row that ``rows`` rows of B contribute, as a row of ``parts``."""
+    width = vector_width(A.dtype.type(0))
+    k, n = task * rows, 0
+    while n < N:
+        left = N - n
+        vectors = HELD if left >= HELD * width else HELD // 4 if left >= HELD // 4 * width else 1
+        a, b, c = address_of(A, k * ak), address_of(B, k * bk + n), address_of(parts, task * N + n)
+        _row(vectors, a, ak, b, bk, c, min(rows, K - k), min(width, left), A.dtype.type(0))
+        n += vectors * width
+
+
+@inner_jit
+def row_product(A, ak, B, bk, S, C, N, K, floor):
+    """C[n] = max(S[n] + Σ_k A[k] B[k, n], floor), where A[k] is at k·ak and B[k, n] at k·bk + n."""
+    tasks = max(1, min(ROW_TASKS, K * N // (2 * TASK_ELEMENTS)))
+    rows = (K + tasks - 1) // tasks
+    tasks = max(1, (K + rows - 1) // max(1, rows))
+    parts = np.empty(tasks * N, A.dtype)
+    parallel_for(_row_task, (A, ak, B, bk, N, K, rows, parts), tasks)
+    for n in range(u64(N)):
+        total = S[n]
+        for task in range(u64(tasks)):
+            total += parts[task * u64(N) + n]
+        C[n] = floor if total < floor else total
 
 
 def _emit_dots(v: VectorBuilder, context: Any, element: Any, rows: int, args: Any) -> None:
