@@ -20,7 +20,7 @@ from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import inner_jit, jit, ordered_jit, u64
 from pellucid.kernels.compiled.micro_kernel import FEW_ROWS, TILE_ROWS, WIDE, micro_kernel, packing_tile
 from pellucid.kernels.compiled.simd import VECTOR_BYTES, address_of, copy_rows, prefetch_rows, transpose_block, vector_width
-from pellucid.kernels.compiled.thin_products import DOTS, SHORT, TASK_ELEMENTS, dots_task, row_product, short_sums_task
+from pellucid.kernels.compiled.thin_products import DOTS, ROW_TILES, SHORT, TASK_ELEMENTS, dots_task, row_task, short_sums_task
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 MAX_PANEL_ROWS = 512  # of B: such a panel has 64 kB, which the second-level cache holds together with the rows of A
@@ -234,7 +234,8 @@ def matmul(A, A_strides, B, B_strides, S, S_stride, C, shape, floor):
     if M == 1 and bn == 1 and K * N > SLAB and 4 * N >= ROW_COLUMNS:
         parallel_for(_row_task, (A, A_strides[1], B, bk, S, C, N, K, floor), (N + ROW_COLUMNS - 1) // ROW_COLUMNS)
     elif M == 1 and bn == 1:
-        indirect_call(row_product, (A, A_strides[1], B, bk, S, C, N, K, floor))
+        columns = ROW_TILES[0] * vector_width(floor)
+        parallel_for(row_task, (A, A_strides[1], B, bk, S, C, N, K, floor), (N + columns - 1) // columns)
     elif K <= SHORT and bn == 1 and K > 0:
         rows = max(1, min(M, TASK_ELEMENTS // N))
         arguments = (A, A_strides, B, bk, S, S_stride, C, N, M, N, K, floor, rows)

@@ -29,10 +29,7 @@ SHORT = 8  # the longest sum for which the rows of B are held in registers, HELD
 HELD = REGISTERS // 2
 ROWS_AT_ONCE = 16  # of C: they are written in full before the next ones, so that memory is written in long contiguous ranges
 TASK_ELEMENTS = 16_384  # of the large matrix: about half a microsecond
-ROW_TASKS = 8  # parts of the sum of a single row, at most
-# The numbers of vectors of columns of a single row that are summed at a time, with as many sums that each has: one sum after
-# the other would take four cycles for each term.
-ROW_TILES = {HELD: 1, HELD // 4: 2, 1: 4}
+ROW_TILES = 8, 2, 1  # vectors of a single row of C that are computed at a time
 
 
 def _rows_of_three(v: VectorBuilder, start: Any, stride: Any, count: int) -> tuple[list[Any], list[Any]]:
@@ -42,81 +39,56 @@ def _rows_of_three(v: VectorBuilder, start: Any, stride: Any, count: int) -> tup
     return starts, [_i64(0), v.opaque(stride), v.opaque(v.builder.mul(stride, _i64(2)))]
 
 
-def _emit_row(v: VectorBuilder, vectors: int, sums_of_each: int, args: Any) -> None:
+def _emit_row(v: VectorBuilder, vectors: int, args: Any) -> None:
     """Emit the loop over K rows of this many vectors of B; of one, ``last_columns`` columns are read."""
     builder = v.builder
-    a, ak, b, bk, c, K, last_columns = args
+    a, ak, b, bk, s, c, K, last_columns, floor = args
     mask = v.mask(last_columns) if vectors == 1 else None
-    sums = [[cgutils.alloca_once_value(builder, v.zeros) for _ in range(vectors)] for _ in range(sums_of_each)]
+    sums = [cgutils.alloca_once_value(builder, v.load(v.address(s, _i64(j * v.width)), mask)) for j in range(vectors)]
     a_current, b_current = cgutils.alloca_once_value(builder, a), cgutils.alloca_once_value(builder, b)
-
-    def step(part: Any) -> None:
-        """Emit the multiply-adds of one row of B."""
+    with cgutils.for_range(builder, K):
         a_k, b_k = v.opaque(builder.load(a_current)), v.opaque(builder.load(b_current))
         factor = v.load_broadcast(a_k)
-        for j in range(vectors):
-            builder.store(v.fma(factor, v.load(v.address(b_k, _i64(j * v.width)), mask), builder.load(part[j])), part[j])
+        for j, total in enumerate(sums):
+            builder.store(v.fma(factor, v.load(v.address(b_k, _i64(j * v.width)), mask), builder.load(total)), total)
         builder.store(v.address(a_k, ak), a_current)
         builder.store(v.address(b_k, bk), b_current)
-
-    with cgutils.for_range(builder, builder.sdiv(K, _i64(sums_of_each))):
-        for part in sums:
-            step(part)
-    with cgutils.for_range(builder, builder.srem(K, _i64(sums_of_each))):
-        step(sums[0])
-    for j in range(vectors):
-        total = builder.load(sums[0][j])
-        for part in sums[1:]:
-            total = builder.fadd(total, builder.load(part[j]))
-        v.store(total, v.address(c, _i64(j * v.width)), mask)
+    for j, total in enumerate(sums):
+        v.store(v.maximum(builder.load(total), floor), v.address(c, _i64(j * v.width)), mask)
 
 
 @intrinsic
-def _row(typing, vectors, a, ak, b, bk, c, K, last_columns, like):
-    """Set one of the numbers of ``vectors`` in ROW_TILES of c to Σ_k a[k] b[k], given by addresses and strides."""
+def _row(typing, vectors, a, ak, b, bk, s, c, K, last_columns, floor):
+    """Compute a number of ``vectors`` in ROW_TILES of a row of C, given by addresses and strides."""
 
     def emit(context, builder, signature, args):
         v = VectorBuilder(context, builder, signature.args[-1])
         end = builder.append_basic_block("end")
         choice = builder.switch(args[0], end)
-        for vectors, sums_of_each in ROW_TILES.items():
+        for vectors in ROW_TILES:
             block = builder.append_basic_block(f"row{vectors}")
             choice.add_case(_i64(vectors), block)
             builder.position_at_end(block)
-            _emit_row(v, vectors, sums_of_each, args[1:-1])
+            _emit_row(v, vectors, args[1:])
             builder.branch(end)
         builder.position_at_end(end)
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 8, like), emit
+    return types.void(*[types.int64] * 9, floor), emit
 
 
 @inner_jit
-def _row_task(A, ak, B, bk, N, K, rows, parts, task):
-    """Compute the part of the sum of a single row that ``rows`` rows of B contribute, as a row of ``parts``."""
-    width = vector_width(A.dtype.type(0))
-    k, n = task * rows, 0
-    while n < N:
-        left = N - n
-        vectors = HELD if left >= HELD * width else HELD // 4 if left >= HELD // 4 * width else 1
-        a, b, c = address_of(A, k * ak), address_of(B, k * bk + n), address_of(parts, task * N + n)
-        _row(vectors, a, ak, b, bk, c, min(rows, K - k), min(width, left), A.dtype.type(0))
+def row_task(A, ak, B, bk, S, C, N, K, floor, task):
+    """Compute ROW_TILES[0] vectors of C[n] = max(S[n] + Σ_k A[k] B[k, n], floor), where A[k] is at k·ak, B[k, n] at k·bk + n."""
+    width = vector_width(floor)
+    n = task * ROW_TILES[0] * width
+    end = min(n + ROW_TILES[0] * width, N)
+    while n < end:
+        left = end - n
+        vectors = ROW_TILES[0] if left >= ROW_TILES[0] * width else ROW_TILES[1] if left >= ROW_TILES[1] * width else 1
+        b, s, c = address_of(B, n), address_of(S, n), address_of(C, n)
+        _row(vectors, address_of(A, 0), ak, b, bk, s, c, K, min(width, left), floor)
         n += vectors * width
-
-
-@inner_jit
-def row_product(A, ak, B, bk, S, C, N, K, floor):
-    """C[n] = max(S[n] + Σ_k A[k] B[k, n], floor), where A[k] is at k·ak and B[k, n] at k·bk + n."""
-    tasks = max(1, min(ROW_TASKS, K * N // (2 * TASK_ELEMENTS)))
-    rows = (K + tasks - 1) // tasks
-    tasks = max(1, (K + rows - 1) // max(1, rows))
-    parts = np.empty(tasks * N, A.dtype)
-    parallel_for(_row_task, (A, ak, B, bk, N, K, rows, parts), tasks)
-    for n in range(u64(N)):
-        total = S[n]
-        for task in range(u64(tasks)):
-            total += parts[task * u64(N) + n]
-        C[n] = floor if total < floor else total
 
 
 def _emit_dots(v: VectorBuilder, context: Any, element: Any, rows: int, args: Any) -> None:
