@@ -28,8 +28,8 @@ MAX_BLOCK_ROWS = 240  # of A in a task: at most 480 kB
 PANELS_PER_TASK = 8
 SLAB = 1 << 18  # elements of B that are packed at a time: 1 MB
 TASK_MULTIPLY_ADDS = 400_000  # at least, if there are enough rows: some ten microseconds
-LONG_SUM = 1_024  # from there on, packed panels of all of B leave the caches before they are read: a task packs its own part
 ROWS_PER_COPY = 16  # rows that are read at a time, panel by panel, so that memory is read in long contiguous ranges
+LONG_ROW = 2_048  # elements of a row of B: from there on, a tile that reads two vectors of each row would wait for memory
 ROW_COLUMNS = 512  # of a task of a product with a single row, if B is large
 FEW_DOT_ROWS = 16  # of A: more rows by a transposed B, and short sums, take less time with a packed B
 FAR = 1 << 23  # elements of B in place, 32 MB: from there on, reading them takes longer than the arithmetic with a few rows
@@ -150,7 +150,8 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, cm, M, N, K, floor, rows,
     n1, m0 = task % blocks * per_task * width, task // blocks * rows
     n2, rows = min(n1 + per_task * width, N), min(rows, M - m0)
     deep = panel_rows(K)
-    pack_b = len(packed) == 0 and (bn != 1 or rows > 2 * TILE_ROWS)
+    pack_b = len(packed) == 0 and (bn != 1 or rows > (TILE_ROWS if bk >= LONG_ROW else 2 * TILE_ROWS))
+    pack_in_tile = pack_b and bn == 1 and bk < LONG_ROW
     far = len(packed) == 0 and not pack_b and K * N >= FAR
     if far:
         deep = ROWS_PER_COPY
@@ -158,7 +159,7 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, cm, M, N, K, floor, rows,
     b_panels = aligned_empty(b_size + (deep * rows if copy_a else 0), A)  # and after them the block of A
     for k0 in range(0, max(1, K), deep):
         k = min(deep, K - k0)
-        if pack_b and bn != 1:
+        if pack_b and not pack_in_tile:
             indirect_call(_pack_b, (B, B_strides, k0, k, n1, n2, b_panels))
         a, a_stride = address_of(A, m0 * am + k0 * ak), ak
         if copy_a:
@@ -179,7 +180,7 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, cm, M, N, K, floor, rows,
             c = address_of(C, m0 * cm + n0)
             s, s_stride = (address_of(S, m0 * sm + n0), sm) if k0 == 0 else (c, cm)
             below, left = a, rows
-            if pack_b and bn == 1:  # the tile of the first rows packs the panel that it reads
+            if pack_in_tile:  # the tile of the first rows packs the panel that it reads
                 source = (address_of(B, k0 * bk + n0), bk, b)
                 packing_tile(columns, (a, am, 0, a_stride), source, (s, s_stride), (c, cm), k, lowest)
                 below, left = a + TILE_ROWS * am * itemsize, rows - TILE_ROWS
@@ -208,11 +209,14 @@ def _product(A, A_strides, B, B_strides, S, sm, C, cm, shape, floor):
     )
     if M <= MAX_BLOCK_ROWS and across >= 8:
         blocks = 1
+    blocks = blocks // 4 * 4 if blocks > 8 else (blocks + 1) // 2 * 2 if blocks > 1 else 1
     rows = (M + blocks - 1) // blocks
     blocks = (M + rows - 1) // rows
     far = K * N >= FAR and M <= 2 * TILE_ROWS and B_strides[1] == 1
     copy_a = A_strides[0] == 1 and panel_rows(K) * A_strides[1] >= FAR_A and across >= PANELS_PER_TASK
     per_task = max(1, min(2 * PANELS_PER_TASK if far or copy_a else PANELS_PER_TASK, across * blocks // (4 if far else 8)))
+    across_tasks = (across + per_task - 1) // per_task
+    per_task = (across + across_tasks - 1) // across_tasks
     if M <= FEW_ROWS:  # whole wide tiles
         per_task = (per_task + WIDE // 2 - 1) // (WIDE // 2) * (WIDE // 2)
     tasks = (across + per_task - 1) // per_task * blocks
