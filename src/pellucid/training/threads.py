@@ -28,7 +28,9 @@ MIN_WORK_BLAS = 4_000_000
 MIN_WORK_POOL = 200_000
 
 
-MASK_SECONDS = 0.1  # after which the affinity mask is read again: that takes a microsecond, as much as a step of a small network
+MASK_SECONDS = (
+    0.1  # after which the affinity mask is read again: that takes a microsecond, as much as a step of a small network
+)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ multiplication", 2008), in panels that are two vectors wide, and low enough that
 needs no copy, since it is read element by element: along its rows, or if it is transposed, from as many adjacent elements as a
 register tile has rows (with a copy in panels of that size, such products took up to a quarter longer). Only a large transposed
 A is copied: its elements are so far apart that they leave the caches before the elements beside them are read. A task is a
-block of C. If several tasks need the same part of B, it is packed once, before them.
+block of C. If several tasks need the same part of B, it is packed once, before them. Otherwise the tile of the first rows of A
+packs what it reads, which costs nothing: its time is that of the multiply-adds.
 
 A large product is computed in slabs of B, one after the other, each small enough to stay in the caches while all rows of A pass
 it. Few rows of A read a large B in place: there the memory sets the time, and the order is the one in which memory is fastest.
@@ -244,7 +245,7 @@ def matmul(A, A_strides, B, B_strides, S, S_stride, C, shape, floor):
         rows = max(1, min(M, TASK_ELEMENTS // N))
         arguments = (A, A_strides, B, bk, S, S_stride, C, N, M, N, K, floor, rows)
         parallel_for(short_sums_task, arguments, (M + rows - 1) // rows)
-    elif M <= min(FEW_DOT_ROWS, K) and A_strides[1] == 1 and bn != 1 and bk == 1:
+    elif min(FEW_DOT_ROWS, K) >= M and A_strides[1] == 1 and bn != 1 and bk == 1:
         columns = max(1, TASK_ELEMENTS // (K * DOTS)) * DOTS
         arguments = (A, A_strides[0], B, bn, S, S_stride, C, N, M, N, K, floor, columns)
         parallel_for(dots_task, arguments, (N + columns - 1) // columns)

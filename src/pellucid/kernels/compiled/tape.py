@@ -203,7 +203,7 @@ class Tape:
                 part()
 
     def replayer(self, memory: Array) -> Callable[[Array], bool] | None:
-        """Return a function that copies an array x of the same size and dtype to the ``memory`` of an input, and runs all parts,
+        """Return a function that copies an array x of the same size and dtype to the ``memory`` of an input, and runs all parts
         in one native call; None where some parts are functions of Python.
 
         It returns whether that was done: not where x has NaN or infinity.

@@ -3,7 +3,7 @@
 Three forms have loops of their own, because the tiles of :mod:`pellucid.kernels.compiled.micro_kernel` would read B in short
 pieces, would have to pack it, or would hold a sum for less time than it takes to begin and to end one:
 
-- one row of A by B: parts of the sum are computed at a time, so that B is read as it is stored;
+- one row of A by B: a tile is many vectors wide, so that long parts of the rows of B are read;
 - few rows of A by a transposed B, such as dX = dY Wᵀ of a small batch: an element of C is the dot product of a row of A and a
   row of B as it is stored;
 - sums over few k, such as dW = Xᵀ dY of a small batch: rows of B stay in registers, while one row of C after the other is
@@ -14,11 +14,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from pellucid.kernels.compiled.jit import inner_jit, u64
+from pellucid.kernels.compiled.jit import inner_jit
 from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder, address_of, vector_width
-from pellucid.kernels.compiled.thread_pool import parallel_for
 from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, types
 
 _i64 = ir.IntType(64)
@@ -79,7 +76,10 @@ def _row(typing, vectors, a, ak, b, bk, s, c, K, last_columns, floor):
 
 @inner_jit
 def row_task(A, ak, B, bk, S, C, N, K, floor, task):
-    """Compute ROW_TILES[0] vectors of C[n] = max(S[n] + Σ_k A[k] B[k, n], floor), where A[k] is at k·ak, B[k, n] at k·bk + n."""
+    """Compute ROW_TILES[0] vectors of C[n] = max(S[n] + Σ_k A[k] B[k, n], floor); A[k] is at k·ak, B[k, n] at k·bk + n.
+
+    The terms are added in the same order as in a product of more rows, so that a row has the same bits alone and among others.
+    """
     width = vector_width(floor)
     n = task * ROW_TILES[0] * width
     end = min(n + ROW_TILES[0] * width, N)
