@@ -15,7 +15,8 @@ NO_FLOOR = -np.inf
 def shapes():
     random = np.random.default_rng(1)
     sizes = [(1, 1, 1), (1, 784, 256), (4, 784, 256), (130, 300, 70), (513, 9, 10), (24, 0, 5), (0, 7, 8), (7, 8, 0)]
-    return [*sizes, *map(tuple, random.integers(1, 200, (25, 3)).tolist())]
+    thin = [(784, 4, 256), (130, 8, 81), (50, 1, 33), (3, 7, 5), (1, 0, 40), (7, 300, 55), (16, 40, 100), (2, 17, 64)]
+    return [*sizes, *thin, *map(tuple, random.integers(1, 200, (25, 3)).tolist())]
 
 
 def multiply(A, B, S, floor, form, out):
@@ -52,8 +53,18 @@ def test_matmul_matches_numpy(dtype, form):
             assert (room[[0, -1]] == 7).all()
 
 
-# a single row; few rows and a large B, read in place; slabs of B, with a transposed A that is read in place and that is copied
-LARGE = [(1, 1030, 700), (1, 3, 140), (3, 4097, 2050), (250, 600, 450), (241, 1030, 521), (1025, 1024, 530)]
+# a single row; few rows and a large B, read in place; slabs of B, with a transposed A that is read in place and that is copied;
+# rows of B that are so long that they are packed first, and others that the tile packs
+LARGE = [
+    (1, 1030, 700),
+    (1, 3, 140),
+    (30, 70, 2100),
+    (30, 600, 300),
+    (3, 4097, 2050),
+    (250, 600, 450),
+    (241, 1030, 521),
+    (1025, 1024, 530),
+]
 
 
 @pytest.mark.parametrize("shape", LARGE, ids=str)
@@ -79,8 +90,8 @@ def test_the_order_of_sums_is_the_same_in_slabs_and_in_parts(form):
     np.testing.assert_array_equal(whole[:30, :96], part)
 
 
-@pytest.mark.parametrize("shape", [(1, 9, 140), (3, 4097, 2050), (1025, 1024, 530)], ids=str)
-@pytest.mark.parametrize("form", ["", "A"])
+@pytest.mark.parametrize("shape", [(1, 9, 140), (700, 8, 140), (30, 70, 140), (3, 4097, 2050), (1025, 1024, 530)], ids=str)
+@pytest.mark.parametrize("form", ["", "A", "B"])
 def test_nan_and_infinity_pass_through_large_products(shape, form):
     M, K, N = shape
     A, B = np.ones((M, K), np.float32), np.ones((K, N), np.float32)

@@ -11,6 +11,7 @@ import copy
 import functools
 import importlib.util
 import json
+import math
 import os
 import signal
 import subprocess
@@ -332,6 +333,7 @@ def test_a_block_on_ranks(monkeypatch):
     monkeypatch.setattr(RankGroup, "end_all", lambda group, error: ended.append((group.rank, str(error))))
     monkeypatch.setattr(threads, "affinity", lambda: frozenset(range(8)))
     monkeypatch.setattr(threads, "_cpu_quota", lambda: None)
+    monkeypatch.setattr(threads, "_allowed", threads._Allowed(1, -math.inf))
     with ranks.together("go on") as group:
         assert (group.rank, group.size, group.resume) == (2, 3, "go on")
         assert ranks.current() is group

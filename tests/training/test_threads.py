@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -34,6 +35,11 @@ from pellucid.training.threads import MIN_WORK_BLAS, MIN_WORK_POOL, Threads, cho
 
 def blas_threads():
     return max(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+
+
+def read_again(monkeypatch):
+    """Forget the number of cores that was read last."""
+    monkeypatch.setattr(threads, "_allowed", threads._Allowed(1, -math.inf))
 
 
 @pytest.fixture
@@ -137,6 +143,7 @@ def test_cores_are_shared_by_the_processes_that_may_run_on_them(monkeypatch):
     monkeypatch.setattr(threads, "_cpu_quota", lambda: 6)
     assert threads.share_of_cores(low, [low, high]) == 3
     assert threads.share_of_cores(low, [low, high, high, high]) == 1
+    read_again(monkeypatch)
     assert threads.available_cores() <= 6
 
 
@@ -159,6 +166,7 @@ def test_the_quota_of_a_container_limits_the_cores(monkeypatch, tmp_path, quota,
     monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: range(8), raising=False)
     for content, expected in ((None, 8), ("max 100000", 8), ("nonsense", 8), (quota, cores)):
         threads._cpu_quota.cache_clear()
+        read_again(monkeypatch)
         if content is not None:
             (tmp_path / "cpu.max").write_text(content + "\n")
         assert threads.available_cores() == expected
@@ -168,6 +176,7 @@ def test_the_quota_of_a_container_limits_the_cores(monkeypatch, tmp_path, quota,
 def test_a_process_can_be_limited_to_fewer_cores(monkeypatch):
     monkeypatch.setattr(threads, "_cpu_quota", lambda: None)
     monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: range(8), raising=False)
+    read_again(monkeypatch)
     try:
         threads.limit_threads(3)
         assert threads.available_cores() == 3
@@ -176,6 +185,19 @@ def test_a_process_can_be_limited_to_fewer_cores(monkeypatch):
     finally:
         threads.limit_threads(None)
     assert threads.available_cores() == 8
+
+
+def test_the_cores_are_read_again_after_a_while(monkeypatch):
+    cores, now = [8], [100.0]
+    monkeypatch.setattr(threads, "_cpu_quota", lambda: None)
+    monkeypatch.setattr(threads, "affinity", lambda: frozenset(range(cores[0])))
+    monkeypatch.setattr(threads.time, "monotonic", lambda: now[0])
+    read_again(monkeypatch)
+    assert threads.available_cores() == 8
+    cores[0] = 2
+    assert threads.available_cores() == 8
+    now[0] += threads.MASK_SECONDS
+    assert threads.available_cores() == 2
 
 
 @pytest.mark.parametrize("deterministic", [False, True])

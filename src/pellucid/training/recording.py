@@ -16,7 +16,7 @@ are copied. Sparse rows have other sizes in each batch: passes over them are not
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,7 @@ class _Recording:
     dx: Any = None
     loss: _Loss | None = None
     outputs: Array | None = None
+    replay_with: Callable[[Array], bool] | None = None  # samples, of which it makes the prediction ``outputs``
     past: Past | None = None
 
 
@@ -147,6 +148,7 @@ class RecordedExecution:
             recording.outputs = outputs
             with self._recording_on(recording.tape):
                 output.apply_head(z, outputs, self._kernels)
+        recording.replay_with = recording.tape.replayer(recording.samples[0])
         return recording.outputs.copy()
 
     def repeat(self, x: Array) -> Array | None:
@@ -156,9 +158,9 @@ class RecordedExecution:
         with layers that record, and where x is finite.
         """
         recording = self._recordings.get((False, None, 0, x.shape))
-        if recording is None or recording.outputs is None or not recording.tape.replay_with(x, recording.samples[0]):
+        if recording is None or recording.replay_with is None or not recording.replay_with(x):
             return None
-        return recording.outputs.copy()
+        return recording.outputs.copy()  # type: ignore[union-attr]
 
     def mean_loss(self, output: Any, z: Any, targets: Any, weights: Any, total: Any, outputs: Any) -> tuple[float, Any, Any]:
         """Return the mean loss and its gradient with respect to the output z; see :meth:`Execution.mean_loss`."""

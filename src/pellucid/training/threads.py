@@ -8,11 +8,14 @@ pool of its own. Only one of the two pools is used at a time: together they woul
 from __future__ import annotations
 
 import functools
+import math
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pellucid.kernels import Kernels, name_of
 from pellucid.training import blas
@@ -23,6 +26,11 @@ CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "quota period": microseconds of pr
 MIN_WORK_BLAS = 4_000_000
 # Below this many multiply-adds and parameters, a step is too short for a second thread of the kernels' pool.
 MIN_WORK_POOL = 200_000
+
+
+MASK_SECONDS = (
+    0.1  # after which the affinity mask is read again: that takes a microsecond, as much as a step of a small network
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,15 @@ class Threads:
         return nullcontext() if self.blas is None else blas.limited(self.blas)
 
 
+class _Allowed(NamedTuple):
+    """The number of cores by the affinity mask and the quota, and the time until which it is not read again."""
+
+    cores: int
+    until: float
+
+
 _limit: int | None = None
+_allowed = _Allowed(1, -math.inf)
 
 
 def limit_threads(count: int | None) -> None:
@@ -83,8 +99,12 @@ def share_of_cores(own: frozenset[int], masks: Sequence[frozenset[int]]) -> int:
 
 def available_cores() -> int:
     """Return the number of cores this process may use: its affinity mask, its container's quota and :func:`limit_threads`."""
-    allowed = len(affinity())
-    return min(allowed, _cpu_quota() or allowed, _limit or allowed)
+    global _allowed
+    now = time.monotonic()
+    if now >= _allowed.until:
+        allowed = len(affinity())
+        _allowed = _Allowed(min(allowed, _cpu_quota() or allowed), now + MASK_SECONDS)
+    return _allowed.cores if _limit is None else min(_allowed.cores, _limit)
 
 
 @functools.cache

@@ -14,6 +14,7 @@ other files contain what these kernels are built on:
 ``ordered``            sums and differences that the compiler does not reorder
 ``micro_kernel``       the register tile, the innermost loop of every matrix product
 ``matmul``             packing, and matrix products in parallel
+``thin_products``      products with few rows or short sums
 ``reductions``         sums over a batch: gradients of weights and biases
 ``channelwise``        loops and sums over arrays with few channels
 ``conv_…``             the algorithms of convolution: direct, im2col, Winograd, depthwise

@@ -5,7 +5,8 @@ multiplication", 2008), in panels that are two vectors wide, and low enough that
 needs no copy, since it is read element by element: along its rows, or if it is transposed, from as many adjacent elements as a
 register tile has rows (with a copy in panels of that size, such products took up to a quarter longer). Only a large transposed
 A is copied: its elements are so far apart that they leave the caches before the elements beside them are read. A task is a
-block of C. If several tasks need the same part of B, it is packed once, before them.
+block of C. If several tasks need the same part of B, it is packed once, before them. Otherwise the tile of the first rows of A
+packs what it reads, which costs nothing: its time is that of the multiply-adds.
 
 A large product is computed in slabs of B, one after the other, each small enough to stay in the caches while all rows of A pass
 it. Few rows of A read a large B in place: there the memory sets the time, and the order is the one in which memory is fastest.
@@ -18,8 +19,9 @@ import numpy as np
 
 from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import inner_jit, jit, ordered_jit, u64
-from pellucid.kernels.compiled.micro_kernel import FEW_ROWS, TILE_ROWS, WIDE, micro_kernel
+from pellucid.kernels.compiled.micro_kernel import FEW_ROWS, TILE_ROWS, WIDE, micro_kernel, packing_tile
 from pellucid.kernels.compiled.simd import VECTOR_BYTES, address_of, copy_rows, prefetch_rows, transpose_block, vector_width
+from pellucid.kernels.compiled.thin_products import DOTS, ROW_TILES, SHORT, TASK_ELEMENTS, dots_task, row_task, short_sums_task
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 MAX_PANEL_ROWS = 512  # of B: such a panel has 64 kB, which the second-level cache holds together with the rows of A
@@ -27,9 +29,10 @@ MAX_BLOCK_ROWS = 240  # of A in a task: at most 480 kB
 PANELS_PER_TASK = 8
 SLAB = 1 << 18  # elements of B that are packed at a time: 1 MB
 TASK_MULTIPLY_ADDS = 400_000  # at least, if there are enough rows: some ten microseconds
-LONG_SUM = 1_024  # from there on, packed panels of all of B leave the caches before they are read: a task packs its own part
 ROWS_PER_COPY = 16  # rows that are read at a time, panel by panel, so that memory is read in long contiguous ranges
+LONG_ROW = 2_048  # elements of a row of B: from there on, a tile that reads two vectors of each row would wait for memory
 ROW_COLUMNS = 512  # of a task of a product with a single row, if B is large
+FEW_DOT_ROWS = 16  # of A: more rows by a transposed B, and short sums, take less time with a packed B
 FAR = 1 << 23  # elements of B in place, 32 MB: from there on, reading them takes longer than the arithmetic with a few rows
 FAR_A = 1 << 19  # elements from the first to the last row of a panel in a transposed A, from where on it is copied: 2 MB
 
@@ -142,12 +145,14 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, cm, M, N, K, floor, rows,
     (am, ak), (bk, bn) = A_strides, B_strides
     zero, no_floor = A.dtype.type(0), A.dtype.type(-np.inf)
     width = 2 * vector_width(zero)
+    itemsize = 2 * VECTOR_BYTES // width
     across = (N + width - 1) // width
     blocks = (across + per_task - 1) // per_task
     n1, m0 = task % blocks * per_task * width, task // blocks * rows
     n2, rows = min(n1 + per_task * width, N), min(rows, M - m0)
     deep = panel_rows(K)
-    pack_b = len(packed) == 0 and (bn != 1 or rows > 2 * TILE_ROWS)
+    pack_b = len(packed) == 0 and (bn != 1 or rows > (TILE_ROWS if bk >= LONG_ROW else 2 * TILE_ROWS))
+    pack_in_tile = pack_b and bn == 1 and bk < LONG_ROW
     far = len(packed) == 0 and not pack_b and K * N >= FAR
     if far:
         deep = ROWS_PER_COPY
@@ -155,7 +160,7 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, cm, M, N, K, floor, rows,
     b_panels = aligned_empty(b_size + (deep * rows if copy_a else 0), A)  # and after them the block of A
     for k0 in range(0, max(1, K), deep):
         k = min(deep, K - k0)
-        if pack_b:
+        if pack_b and not pack_in_tile:
             indirect_call(_pack_b, (B, B_strides, k0, k, n1, n2, b_panels))
         a, a_stride = address_of(A, m0 * am + k0 * ak), ak
         if copy_a:
@@ -175,10 +180,16 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, cm, M, N, K, floor, rows,
                 prefetch_rows(address_of(B, (k0 + deep) * bk + n0), bk, min(deep, K - k0 - deep), columns, zero)
             c = address_of(C, m0 * cm + n0)
             s, s_stride = (address_of(S, m0 * sm + n0), sm) if k0 == 0 else (c, cm)
+            below, left = a, rows
+            if pack_in_tile:  # the tile of the first rows packs the panel that it reads
+                source = (address_of(B, k0 * bk + n0), bk, b)
+                packing_tile(columns, (a, am, 0, a_stride), source, (s, s_stride), (c, cm), k, lowest)
+                below, left = a + TILE_ROWS * am * itemsize, rows - TILE_ROWS
+                s, c = s + TILE_ROWS * s_stride * itemsize, c + TILE_ROWS * cm * itemsize
             micro_kernel(
-                rows,
+                left,
                 columns,
-                (a, am, 0, a_stride),
+                (below, am, 0, a_stride),
                 (b, 0, b_stride),
                 (s, s_stride),
                 (c, cm),
@@ -197,13 +208,16 @@ def _product(A, A_strides, B, B_strides, S, sm, C, cm, shape, floor):
     blocks = max(
         (M + MAX_BLOCK_ROWS - 1) // MAX_BLOCK_ROWS, min(M * K * min(N, width) // TASK_MULTIPLY_ADDS, M // (4 * TILE_ROWS)), 1
     )
-    if K > LONG_SUM and M <= MAX_BLOCK_ROWS and across >= 8:
+    if M <= MAX_BLOCK_ROWS and across >= 8:
         blocks = 1
+    blocks = blocks // 4 * 4 if blocks > 8 else (blocks + 1) // 2 * 2 if blocks > 1 else 1
     rows = (M + blocks - 1) // blocks
     blocks = (M + rows - 1) // rows
     far = K * N >= FAR and M <= 2 * TILE_ROWS and B_strides[1] == 1
     copy_a = A_strides[0] == 1 and panel_rows(K) * A_strides[1] >= FAR_A and across >= PANELS_PER_TASK
     per_task = max(1, min(2 * PANELS_PER_TASK if far or copy_a else PANELS_PER_TASK, across * blocks // (4 if far else 8)))
+    across_tasks = (across + per_task - 1) // per_task
+    per_task = (across + across_tasks - 1) // across_tasks
     if M <= FEW_ROWS:  # whole wide tiles
         per_task = (per_task + WIDE // 2 - 1) // (WIDE // 2) * (WIDE // 2)
     tasks = (across + per_task - 1) // per_task * blocks
@@ -224,6 +238,17 @@ def matmul(A, A_strides, B, B_strides, S, S_stride, C, shape, floor):
         return
     if M == 1 and bn == 1 and K * N > SLAB and 4 * N >= ROW_COLUMNS:
         parallel_for(_row_task, (A, A_strides[1], B, bk, S, C, N, K, floor), (N + ROW_COLUMNS - 1) // ROW_COLUMNS)
+    elif M == 1 and bn == 1:
+        columns = ROW_TILES[0] * vector_width(floor)
+        parallel_for(row_task, (A, A_strides[1], B, bk, S, C, N, K, floor), (N + columns - 1) // columns)
+    elif K <= SHORT and bn == 1 and K > 0:
+        rows = max(1, min(M, TASK_ELEMENTS // N))
+        arguments = (A, A_strides, B, bk, S, S_stride, C, N, M, N, K, floor, rows)
+        parallel_for(short_sums_task, arguments, (M + rows - 1) // rows)
+    elif min(FEW_DOT_ROWS, K) >= M and A_strides[1] == 1 and bn != 1 and bk == 1:
+        columns = max(1, TASK_ELEMENTS // (K * DOTS)) * DOTS
+        arguments = (A, A_strides[0], B, bn, S, S_stride, C, N, M, N, K, floor, columns)
+        parallel_for(dots_task, arguments, (N + columns - 1) // columns)
     elif M <= MAX_BLOCK_ROWS or K * N <= SLAB:
         indirect_call(_product, (A, A_strides, B, B_strides, S, S_stride, C, N, shape, floor))
     else:

@@ -28,8 +28,11 @@ FEW_ROWS, WIDE = TILE_ROWS // 3, 4  # of so few rows a tile is WIDE vectors wide
 PREFETCHED = 16  # elements of the sum: the processor does not foresee all addresses of a transposed A and of a large B
 
 
-def _emit_tile(v: VectorBuilder, rows: int, vectors: int, args: Any) -> None:
-    """Emit the loops for a tile of this many rows and vectors; of one or two, the last has ``last_columns`` columns."""
+def _emit_tile(v: VectorBuilder, rows: int, vectors: int, args: Any, panel: Any = None) -> None:
+    """Emit the loops for a tile of this many rows and vectors; of one or two, the last has ``last_columns`` columns.
+
+    What is read of B is copied to the address ``panel``, one row of two vectors after the other.
+    """
     builder = v.builder
     A, B, S, C, counts, last_columns, floor = args
     a, am, ar, ak = cgutils.unpack_tuple(builder, A)
@@ -51,6 +54,7 @@ def _emit_tile(v: VectorBuilder, rows: int, vectors: int, args: Any) -> None:
         offset = builder.mul(outer.index, ar)
         a_current = [cgutils.alloca_once_value(builder, v.address(start, offset)) for start in starts]
         b_current = cgutils.alloca_once_value(builder, v.address(b, builder.mul(outer.index, br)))
+        panel_current = None if panel is None else cgutils.alloca_once_value(builder, panel)
         with cgutils.for_range(builder, K):
             b_k = v.opaque(builder.load(b_current))
             a_k = [v.opaque(builder.load(current)) for current in a_current]
@@ -59,6 +63,11 @@ def _emit_tile(v: VectorBuilder, rows: int, vectors: int, args: Any) -> None:
                 for j in range(vectors):
                     v.prefetch(v.address(b_k, builder.mul(bk, _i64(PREFETCHED)), _i64(j * v.width)))
             row = [v.load(v.address(b_k, _i64(j * v.width)), places[j][2]) for j in range(vectors)]
+            if panel is not None:
+                panel_k = v.opaque(builder.load(panel_current))
+                for j in range(vectors):
+                    v.store(row[j], v.address(panel_k, _i64(j * v.width)))
+                builder.store(v.address(panel_k, _i64(2 * v.width)), panel_current)
             for m in range(rows):
                 factor = v.load_broadcast(v.address(a_k[m // 3], strides[m % 3]))
                 for j in range(vectors):
@@ -99,6 +108,27 @@ def _tile(typing, rows, vectors, A, B, S, C, counts, last_columns, floor):
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, *_OPERANDS, types.int64, floor), emit
+
+
+@intrinsic
+def packing_tile(typing, columns, A, B, S, C, K, floor):
+    """Compute TILE_ROWS rows of at most two vectors of ``columns``, and pack the panel of B, for the micro-kernel: B is a tuple
+    of the address of its first element, its stride, and the address of the panel."""
+
+    def emit(context, builder, signature, args):
+        v = VectorBuilder(context, builder, signature.args[-1])
+        columns, A, B, S, C, K, floor = args
+        b, bk, panel = cgutils.unpack_tuple(builder, B)
+        B = context.make_tuple(builder, _tuple(3), [b, _i64(0), bk])
+        counts = context.make_tuple(builder, _tuple(2), [_i64(1), K])
+        with builder.if_else(builder.icmp_signed(">", columns, _i64(v.width))) as (wide, narrow):
+            for branch, vectors in ((wide, 2), (narrow, 1)):
+                with branch:
+                    last_columns = builder.sub(columns, _i64((vectors - 1) * v.width))
+                    _emit_tile(v, TILE_ROWS, vectors, (A, B, S, C, counts, last_columns, floor), panel)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, _tuple(4), _tuple(3), _tuple(2), _tuple(2), types.int64, floor), emit
 
 
 @inner_jit

@@ -110,8 +110,8 @@ class VectorBuilder:
         """Return a·b + c, rounded once."""
         return self.call("fma", a, b, c)
 
-    def sums(self, vectors: list[Any]) -> list[Any]:
-        """Return the sum of the elements of each of the vectors, whose number is a power of two."""
+    def sum_vectors(self, vectors: list[Any]) -> list[Any]:
+        """Return the sum of the elements of each of the vectors, whose number is a power of two, as the elements of vectors."""
 
         def halves(one: Any, other: Any, size: int, part: int) -> Any:
             """Return both vectors as one, of each of their blocks of ``size`` elements only the first or second half."""
@@ -125,7 +125,12 @@ class VectorBuilder:
             pairs = zip(vectors[::2], vectors[1::2], strict=True) if len(vectors) > 1 else [(vectors[0], vectors[0])]
             vectors = [self.builder.fadd(halves(*pair, size, 0), halves(*pair, size, 1)) for pair in pairs]
             size //= 2
-        return [self.builder.extract_element(vector, _i32(i)) for vector in vectors for i in range(vector.type.count)]
+        return vectors
+
+    def sums(self, vectors: list[Any]) -> list[Any]:
+        """Return the sum of the elements of each of the vectors, whose number is a power of two."""
+        totals = self.sum_vectors(vectors)
+        return [self.builder.extract_element(vector, _i32(i)) for vector in totals for i in range(vector.type.count)]
 
 
 @intrinsic

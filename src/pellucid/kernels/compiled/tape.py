@@ -202,15 +202,18 @@ class Tape:
             else:
                 part()
 
-    def replay_with(self, x: Array, memory: Array) -> bool:
-        """Copy x to the ``memory`` of an input, an array of the same size and dtype, and run all parts, in one native call.
+    def replayer(self, memory: Array) -> Callable[[Array], bool] | None:
+        """Return a function that copies an array x of the same size and dtype to the ``memory`` of an input, and runs all parts
+        in one native call; None where some parts are functions of Python.
 
-        Returns whether that was done: not where x has NaN or infinity, and not where some parts are functions of Python.
+        It returns whether that was done: not where x has NaN or infinity.
         """
         plan = self._plan(0)
         if len(plan) != 1 or not isinstance(plan[0], tuple):
-            return False
-        return bool(replay_with(x.reshape(-1), memory.reshape(-1), *plan[0]) < 0)
+            return None
+        native, flat = replay_with, memory.reshape(-1)
+        entries, first, last = plan[0]
+        return lambda x: bool(native(x.reshape(-1), flat, entries, first, last) < 0)
 
     def _plan(self, first: int, last: int | None = None) -> list[Any]:
         """Return the parts from ``first`` on, as they are replayed."""

@@ -196,17 +196,19 @@ def _worker_loop(thread):
                 acquire_lock(load(LOCKS + CELLS_PER_LINE * thread))
 
 
+_num_threads = 1  # as it was last set
 _workers: list[threading.Thread] = []
 _starting = threading.Lock()
 
 
 def set_num_threads(threads: int) -> None:
     """Set the number of threads that run the tasks of a kernel, the caller included; start workers that do not exist yet."""
-    count = max(1, min(threads, MAX_THREADS))
-    cells[NUM_THREADS] = count
-    if len(_workers) >= count - 1:
+    global _num_threads
+    if threads == _num_threads:
         return
     with _starting:  # two callers at once would give two workers the same line of cells
+        count = max(1, min(threads, MAX_THREADS))
+        cells[NUM_THREADS], _num_threads = count, threads
         for thread in range(len(_workers) + 1, count):
             lock = locks["allocate"]()
             locks["acquire"](lock, 1)
@@ -241,8 +243,8 @@ def _stop_workers() -> None:
 
 def _reset_after_fork() -> None:
     """Reset the pool in a forked process, which has none of its parent's threads."""
-    global _starting
-    _starting = threading.Lock()
+    global _num_threads, _starting
+    _num_threads, _starting = 1, threading.Lock()
     _workers.clear()
     cells[:] = 0
     cells[NUM_THREADS] = 1
