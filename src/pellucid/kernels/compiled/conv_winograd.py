@@ -49,7 +49,7 @@ from pellucid.kernels.compiled.jit import inner_jit, jit
 from pellucid.kernels.compiled.matmul import aligned_empty
 from pellucid.kernels.compiled.micro_kernel import micro_kernel
 from pellucid.kernels.compiled.reductions import add_partial_sums, empty_partial_sums
-from pellucid.kernels.compiled.simd import VectorBuilder, address_of, copy_rows, vector_width
+from pellucid.kernels.compiled.simd import VectorBuilder, address_of, copy_rows, prefetch_rows_2, prefetch_rows_to_write, vector_width
 from pellucid.kernels.compiled.thread_pool import parallel_for
 from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, types
 from pellucid.kernels.window import Window
@@ -276,6 +276,18 @@ def _tile_rows(block_bytes, across, c, o, itemsize):
 
 
 @inner_jit
+def _slice_of_rows(a, down, first, rows, part):
+    """Return the range of the elements of the part ``part`` of 36 of the pixels of some tile rows."""
+    n, h, w, c = a.shape
+    begin = min(first, n * down)
+    end = min(first + rows, n * down)
+    begin = (begin // down * h + min(4 * (begin % down), h)) * w * c
+    end = (end // down * h + min(4 * (end % down), h)) * w * c
+    size = (end - begin + 35) // 36
+    return begin + part * size, max(0, min(size, end - begin - part * size))
+
+
+@inner_jit
 def _forward_task(x, W, transformed, b, top, left, floor, out, rows, task):
     """Compute one block: ``rows`` tile rows, counted through all images."""
     n, c, o = x.shape[0], x.shape[3], out.shape[3]
@@ -289,6 +301,10 @@ def _forward_task(x, W, transformed, b, top, left, floor, out, rows, task):
         image, p = (first + row) // down, (first + row) % down
         indirect_call(_inputs, (x, image, p, across, top, left, V, exceptions, row * across, square))
     for k in range(36):
+        begin, size = _slice_of_rows(x, down, first + rows, rows, k)
+        prefetch_rows_2(address_of(x, begin), 0, 1, size, floor)
+        begin, size = _slice_of_rows(out, down, first, rows, k)
+        prefetch_rows_to_write(address_of(out, begin), 0, 1, size, floor)
         for n0 in range(0, o, width):
             micro_kernel(
                 tiles,
@@ -347,6 +363,10 @@ def _weight_gradient_task(x, dy, top, left, partial_sums, exception, rows, task)
             exception[task] = True
             return
         for k in range(36):
+            begin, size = _slice_of_rows(x, down, first + rows, rows, k)
+            prefetch_rows_2(address_of(x, begin), 0, 1, size, zero)
+            begin, size = _slice_of_rows(dy, down, first + rows, rows, k)
+            prefetch_rows_2(address_of(dy, begin), 0, 1, size, zero)
             for n0 in range(0, o, width):
                 total = address_of(partial_sums, (task * 36 + k) * plane + n0)
                 micro_kernel(
