@@ -214,9 +214,10 @@ def _prefetch_loop(level: int, write: bool) -> Any:
     return prefetch_loop
 
 
-# Fetch a block, which may reach beyond an array, into the first-level cache: its address, its stride from row to row. The others
-# fetch it into the second-level cache, to be read or to be written.
-prefetch_rows, prefetch_rows_2, prefetch_rows_to_write = _prefetch_loop(1, False), _prefetch_loop(2, False), _prefetch_loop(1, True)
+# Fetch a block, which may reach beyond an array, into the first-level cache: its address, and its stride from row to row. The
+# others are for a block that is read later, which they fetch into the second-level cache, and for one that is written.
+prefetch_rows, prefetch_far_rows = _prefetch_loop(1, write=False), _prefetch_loop(2, write=False)
+prefetch_rows_to_write = _prefetch_loop(1, write=True)
 
 
 @intrinsic
