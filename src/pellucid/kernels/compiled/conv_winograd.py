@@ -276,12 +276,16 @@ def _tile_rows(block_bytes, across, c, o, itemsize):
 
 
 @inner_jit
-def _fetch(a, down, first, rows, part, to_write):
-    """Fetch one of 36 parts of the pixels below some tile rows, counted through all images, into the caches. They may be beyond
-    the last image."""
-    h, row = a.shape[1], a.shape[2] * a.shape[3]
-    begin = (first // down * h + min(4 * (first % down), h)) * row
-    end = ((first + rows) // down * h + min(4 * ((first + rows) % down), h)) * row
+def _first_pixels(a, down, row):
+    """Return the row of pixels, counted through all images, at which a tile row of outputs begins."""
+    return row // down * a.shape[1] + min(4 * (row % down), a.shape[1])
+
+
+@inner_jit
+def _fetch(a, first, last, part, to_write):
+    """Fetch one of 36 parts of some rows of pixels, counted through all images, into the caches."""
+    row = a.shape[2] * a.shape[3]
+    begin, end = min(first, a.shape[0] * a.shape[1]) * row, min(last, a.shape[0] * a.shape[1]) * row
     size = (end - begin + 35) // 36
     if to_write:
         prefetch_rows_to_write(address_of(a, begin + part * size), 0, 1, size, a.dtype.type(0))
@@ -290,9 +294,9 @@ def _fetch(a, down, first, rows, part, to_write):
 
 
 @inner_jit
-def _blocks_outputs(x, skipped, W, transformed, b, top, left, floor, out, first, rows, ahead, V, M, exceptions, square):
+def _block_of_outputs(x, skipped, W, transformed, b, top, left, floor, out, first, rows, needed, begin, end, V, M, exceptions, square):
     """Compute ``rows`` tile rows, from ``first`` on counted through all images of ``out``; image i is image i − skipped of x. The
-    products leave time to fetch the pixels of the outputs, and those of the ``ahead`` tile rows of x that follow."""
+    products leave time to fetch the outputs, and the rows ``begin`` to ``end`` of ``needed``, which are needed next."""
     c, o = x.shape[3], out.shape[3]
     down, across = (out.shape[1] + 3) // 4, (out.shape[2] + 3) // 4
     tiles, width, no_floor, plane = rows * across, 2 * vector_width(floor), x.dtype.type(-np.inf), _plane(c, o)
@@ -301,8 +305,8 @@ def _blocks_outputs(x, skipped, W, transformed, b, top, left, floor, out, first,
         image, p = (first + row) // down - skipped, (first + row) % down
         indirect_call(_inputs, (x, image, p, across, top, left, V, exceptions, row * across, square))
     for k in range(36):
-        _fetch(out, down, first, rows, k, True)
-        _fetch(x, down, first + rows - skipped * down, ahead, k, False)
+        _fetch(out, _first_pixels(out, down, first), _first_pixels(out, down, first + rows), k, True)
+        _fetch(needed, begin, end, k, False)
         for n0 in range(0, o, width):
             micro_kernel(
                 tiles,
@@ -332,8 +336,9 @@ def _forward_task(x, W, transformed, b, top, left, floor, out, rows, task):
     count = min(rows, x.shape[0] * down - first)
     V, M = aligned_empty(count * across * 36 * c, x), aligned_empty(count * across * 36 * o, x)
     square, exceptions = np.empty(36 * max(c, o), x.dtype), np.empty(count * across, np.bool_)
-    block = (x, 0, W, transformed, b, top, left, floor, out, first, count, count, V, M, exceptions, square)
-    indirect_call(_blocks_outputs, block)
+    begin, end = _first_pixels(x, down, first + count), _first_pixels(x, down, first + 2 * count)
+    block = (x, 0, W, transformed, b, top, left, floor, out, first, count, x, begin, end, V, M, exceptions, square)
+    indirect_call(_block_of_outputs, block)
 
 
 @inner_jit
@@ -361,13 +366,13 @@ def forward(x, W, b, window, floor, out):
 
 
 @inner_jit
-def _add_products(V, D, tiles, partial_sums, task, x, dy, down, following, ahead):
-    """Add Vᵀ D of some tiles to the dU of one group, and fetch the pixels of x and dY of the ``ahead`` tile rows that follow."""
+def _add_products(V, D, tiles, partial_sums, task, x, x_begin, x_end, dy, dy_begin, dy_end):
+    """Add Vᵀ D of some tiles to the dU of one group. This leaves time to fetch the rows of X and of dY that are needed next."""
     c, o, zero = x.shape[3], dy.shape[3], dy.dtype.type(0)
     width, no_floor, plane = 2 * vector_width(zero), dy.dtype.type(-np.inf), _plane(c, o)
     for k in range(36):
-        _fetch(x, down, following, ahead, k, False)
-        _fetch(dy, down, following, ahead, k, False)
+        _fetch(x, x_begin, x_end, k, False)
+        _fetch(dy, dy_begin, dy_end, k, False)
         for n0 in range(0, o, width):
             total = address_of(partial_sums, (task * 36 + k) * plane + n0)
             micro_kernel(
@@ -400,7 +405,9 @@ def _weight_gradient_task(x, dy, top, left, partial_sums, exception, rows, task)
         if exceptions[: count * across].any():
             exception[task] = True
             return
-        indirect_call(_add_products, (V, D, count * across, partial_sums, task, x, dy, down, first + count, min(rows, end - first - count)))
+        then, last = first + count, first + count + rows
+        of_x, of_dy = (x, _first_pixels(x, down, then), _first_pixels(x, down, last)), (dy, _first_pixels(dy, down, then), _first_pixels(dy, down, last))
+        indirect_call(_add_products, (V, D, count * across, partial_sums, task, *of_x, *of_dy))
 
 
 @inner_jit
@@ -447,18 +454,18 @@ def _normalized_backward_task(x, z, m, a, b, s, dy, rotated, transformed, window
     end = (task + 1) * n // len(partial_sums)
     for first in range(task * n // len(partial_sums), end, images):
         count = min(images, end - first)
-        ahead = min(images, end - first - count)
+        then, last = first + count, first + count + images
         indirect_call(normalization.input_gradient_rows, (z, m, a, b, s, dy, gradient, first * size, count * size))
         for row in range(count * down):
             image, p = row // down, row % down
             indirect_call(_inputs, (x, first + image, p, across, window.top, window.left, V, exceptions, row * across, square))
             indirect_call(_gradients, (gradient, image, p, across, D, exceptions, row * across, square))
         exception[task] |= exceptions[: count * down * across].any()
-        indirect_call(
-            _add_products, (V, D, count * down * across, partial_sums, task, x, dy, down, (first + count) * down, ahead * down)
-        )
+        pixels = (x, then * x.shape[1], last * x.shape[1], dy, then * dy.shape[1], last * dy.shape[1])
+        indirect_call(_add_products, (V, D, count * down * across, partial_sums, task, *pixels))
         block = (gradient, first, rotated, transformed, zeros, 2 - window.top, 2 - window.left, x.dtype.type(-np.inf), out)
-        indirect_call(_blocks_outputs, (*block, first * out_down, count * out_down, 0, V, D, exceptions, square))
+        rows = (first * out_down, count * out_down, z, then * z.shape[1], last * z.shape[1])
+        indirect_call(_block_of_outputs, (*block, *rows, V, D, exceptions, square))
 
 
 @jit
