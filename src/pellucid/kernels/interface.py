@@ -345,8 +345,8 @@ class Kernels(KernelRuntime, Protocol):
         out: Array,
     ) -> Array:
         """The gradient of W and the input gradient of a convolution without bias whose output z is normalized: what
-        ``normalize_input_gradient``, ``conv2d_backward`` and ``conv2d_input_gradient`` compute; dy may be overwritten. If ``out``
-        has no elements, the input gradient is left out."""
+        ``normalize_input_gradient``, ``conv2d_backward`` and ``conv2d_input_gradient`` compute; dy may be overwritten. An
+        ``out`` without elements leaves out the input gradient."""
 
     # Pooling: x (n, h, w, c), y and dy (n, oh, ow, c). Taps outside the image do not count.
 

@@ -34,7 +34,12 @@ If the weights of a channel exceed ``LARGEST`` in the same sense, the whole conv
 over all tiles, is direct if any tile of X or dY is an exception (quarters of dY have 2×2 pixels). Whether a tile is an
 exception depends on its own values only, so the bits depend neither on the number of threads nor on the rest of the batch.
 
-The tiles of a few rows are computed together, as many as fit into the second-level cache with all their transforms.
+The tiles of a few rows are computed together, as many as fit into the second-level cache with all their transforms. The images
+of a batch do not fit, and a tile is a few short pieces of memory, which the processor does not foresee: it would wait for each.
+So the pixels of the next tiles, and those of the outputs, are fetched into the caches during the matrix products.
+
+If the outputs z are normalized, dz is computed from z and the upstream gradient for a few images at a time, and stays in the
+second-level cache until the part of these images in dW and their dX have been computed. It is not written to memory.
 """
 
 from __future__ import annotations
@@ -49,13 +54,19 @@ from pellucid.kernels.compiled.jit import inner_jit, jit
 from pellucid.kernels.compiled.matmul import aligned_empty
 from pellucid.kernels.compiled.micro_kernel import micro_kernel
 from pellucid.kernels.compiled.reductions import add_partial_sums, empty_partial_sums
-from pellucid.kernels.compiled.simd import VectorBuilder, address_of, copy_rows, prefetch_far_rows, prefetch_rows_to_write, vector_width
+from pellucid.kernels.compiled.simd import (
+    VectorBuilder,
+    address_of,
+    copy_rows,
+    prefetch_far_rows,
+    prefetch_rows_to_write,
+    vector_width,
+)
 from pellucid.kernels.compiled.thread_pool import parallel_for
 from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, types
 from pellucid.kernels.window import Window
 
 BLOCK_BYTES = 300_000  # of transformed tiles at a time: a third of the second-level cache, beside images that are in it
-GRADIENT_BLOCK_BYTES = 600_000  # of the weight gradient, whose sums are read and written for each block
 MIN_TASKS = 4  # of a forward pass, if there are as many tile rows; of more tasks the number is about a multiple
 # Elements between two of the 36 planes of transformed weights. If c·o is a power of two, planes without them begin at the same
 # place in the sets of the first-level cache, which then loses them to each other (measured: 55 instead of 29 µs for 64 × 64).
@@ -270,9 +281,9 @@ def _taps_back_task(dU, dW, task):
 
 
 @inner_jit
-def _tile_rows(block_bytes, across, c, o, itemsize):
+def _tile_rows(across, c, o, itemsize):
     """Return the number of tile rows of a block."""
-    return max(1, block_bytes // (36 * across * (c + o) * itemsize))
+    return max(1, BLOCK_BYTES // (36 * across * (c + o) * itemsize))
 
 
 @inner_jit
@@ -294,9 +305,11 @@ def _fetch(a, first, last, part, to_write):
 
 
 @inner_jit
-def _block_of_outputs(x, skipped, W, transformed, b, top, left, floor, out, first, rows, needed, begin, end, V, M, exceptions, square):
-    """Compute ``rows`` tile rows, from ``first`` on counted through all images of ``out``; image i is image i − skipped of x. The
-    products leave time to fetch the outputs, and the rows ``begin`` to ``end`` of ``needed``, which are needed next."""
+def _block_of_outputs(
+    x, skipped, W, transformed, b, top, left, floor, out, first, rows, needed, begin, end, V, M, exceptions, square
+):
+    """Compute ``rows`` tile rows, from ``first`` on counted through all images of ``out``; image i is image i − skipped of x.
+    The products leave time to fetch the outputs, and the rows ``begin`` to ``end`` of ``needed``, which are needed next."""
     c, o = x.shape[3], out.shape[3]
     down, across = (out.shape[1] + 3) // 4, (out.shape[2] + 3) // 4
     tiles, width, no_floor, plane = rows * across, 2 * vector_width(floor), x.dtype.type(-np.inf), _plane(c, o)
@@ -358,7 +371,7 @@ def forward(x, W, b, window, floor, out):
         indirect_call(conv_direct.forward, (x, W, b, window, floor, out))
         return
     down, across = (out.shape[1] + 3) // 4, (out.shape[2] + 3) // 4
-    most = _tile_rows(BLOCK_BYTES, across, c, o, x.itemsize)
+    most = _tile_rows(across, c, o, x.itemsize)
     tasks = (n * down + most * MIN_TASKS - 1) // (most * MIN_TASKS) * MIN_TASKS
     rows = max(1, (n * down + tasks - 1) // max(1, tasks))
     arguments = (x, W, transformed, b, window.top, window.left, floor, out, rows)
@@ -406,8 +419,9 @@ def _weight_gradient_task(x, dy, top, left, partial_sums, exception, rows, task)
             exception[task] = True
             return
         then, last = first + count, first + count + rows
-        of_x, of_dy = (x, _first_pixels(x, down, then), _first_pixels(x, down, last)), (dy, _first_pixels(dy, down, then), _first_pixels(dy, down, last))
-        indirect_call(_add_products, (V, D, count * across, partial_sums, task, *of_x, *of_dy))
+        x_next = (x, _first_pixels(x, down, then), _first_pixels(x, down, last))
+        dy_next = (dy, _first_pixels(dy, down, then), _first_pixels(dy, down, last))
+        indirect_call(_add_products, (V, D, count * across, partial_sums, task, *x_next, *dy_next))
 
 
 @inner_jit
@@ -423,7 +437,7 @@ def weight_gradient(x, dy, window, dW):
     c, o = dW.shape[2], dW.shape[3]
     partial_sums = empty_partial_sums(dy.shape[0], 36 * _plane(c, o), dy)
     exception = np.empty(len(partial_sums), np.bool_)
-    rows = _tile_rows(GRADIENT_BLOCK_BYTES, (dy.shape[2] + 3) // 4, c, o, x.itemsize)
+    rows = _tile_rows((dy.shape[2] + 3) // 4, c, o, x.itemsize)
     arguments = (x, dy, window.top, window.left, partial_sums, exception, rows)
     parallel_for(_weight_gradient_task, arguments, len(partial_sums))
     if exception.any():
@@ -461,8 +475,8 @@ def _normalized_backward_task(x, z, m, a, b, s, dy, rotated, transformed, window
             indirect_call(_inputs, (x, first + image, p, across, window.top, window.left, V, exceptions, row * across, square))
             indirect_call(_gradients, (gradient, image, p, across, D, exceptions, row * across, square))
         exception[task] |= exceptions[: count * down * across].any()
-        pixels = (x, then * x.shape[1], last * x.shape[1], dy, then * dy.shape[1], last * dy.shape[1])
-        indirect_call(_add_products, (V, D, count * down * across, partial_sums, task, *pixels))
+        next_rows = (x, then * x.shape[1], last * x.shape[1], dy, then * dy.shape[1], last * dy.shape[1])
+        indirect_call(_add_products, (V, D, count * down * across, partial_sums, task, *next_rows))
         block = (gradient, first, rotated, transformed, zeros, 2 - window.top, 2 - window.left, x.dtype.type(-np.inf), out)
         rows = (first * out_down, count * out_down, z, then * z.shape[1], last * z.shape[1])
         indirect_call(_block_of_outputs, (*block, *rows, V, D, exceptions, square))
@@ -478,7 +492,7 @@ def normalized_backward(x, W, z, mean, rstd, gamma, dy, mean_dy, mean_dy_xhat, w
     transformed, too_large = _transformed(rotated)
     if not too_large:
         m, a, b, s = normalization.input_gradient_factors(z, mean, rstd, gamma, mean_dy, mean_dy_xhat)
-        images = max(1, _tile_rows(BLOCK_BYTES, (dy.shape[2] + 3) // 4, c, o, x.itemsize) // ((dy.shape[1] + 3) // 4))
+        images = max(1, _tile_rows((dy.shape[2] + 3) // 4, c, o, x.itemsize) // ((dy.shape[1] + 3) // 4))
         arguments = (x, z, m, a, b, s, dy, rotated, transformed, window, images, partial_sums, exception, out)
         parallel_for(_normalized_backward_task, arguments, len(partial_sums))
         if not exception.any():
