@@ -78,6 +78,6 @@ def with_normalization(layer: Layer, following: Layer, layer_slots: str, norm_sl
     Its slots are those of the network around them, where those of the two layers have the names ``layer_slots`` and
     ``norm_slots``.
     """
-    if isinstance(layer, Conv2D) and not layer.bias and isinstance(following, BatchNorm):
+    if type(layer) is Conv2D and not layer.bias and type(following) is BatchNorm:  # a subclass may redefine its passes
         return _Conv2DBatchNorm(layer, following, layer_slots, norm_slots)
     return None
