@@ -118,6 +118,64 @@ def test_bits_do_not_depend_on_the_number_of_threads(name, case):
         np.testing.assert_array_equal(one, other)
 
 
+def normalized_backward(kernels, given, window, groups, needs_dx=True):
+    """Return dW and dX of a convolution with normalized outputs: all arrays but one are those of :func:`arrays`."""
+    x, W, b, dy = given
+    o, random = W.shape[3], np.random.default_rng(1)
+    z = random.normal(3, 1, dy.shape).astype(x.dtype)
+    mean, rstd, mean_dy, mean_dy_xhat = random.normal(3, 0.1, o), random.uniform(0.5, 2, o), *random.normal(size=(2, o))
+    dW, out = np.full_like(W, np.nan), np.full_like(x if needs_dx else x[:0], np.nan)
+    statistics = mean, rstd, b, dy.copy(), mean_dy, mean_dy_xhat
+    with np.errstate(all="ignore"):
+        returned = kernels.conv2d_normalized_backward(x, W, z, *statistics, window, groups, dW, out)
+    assert returned is out
+    return dW, out
+
+
+@DTYPES
+@pytest.mark.parametrize(("name", "case"), ROWS, ids=str)
+def test_the_backward_pass_of_normalized_outputs(name, case, dtype):
+    *_, window, groups = case
+    given = arrays(case, dtype)
+    wanted = normalized_backward(reference, [a.astype(np.float64) for a in given], window, groups)
+    bound = {np.float32: 2e-5 if name.startswith("winograd") else 3e-6, np.float64: 5e-14}[dtype]
+    for needs_dx in (True, False):
+        got = normalized_backward(compiled, given, window, groups, needs_dx)
+        for array, other in zip(got[: 1 + needs_dx], wanted, strict=False):
+            np.testing.assert_allclose(array, other, rtol=0, atol=bound * max(1, np.abs(other).max()))
+
+
+@pytest.mark.parametrize("name", ["winograd", "direct"])
+def test_bits_of_the_backward_pass_of_normalized_outputs(name):
+    for *shape, window, groups in CASES[name]:
+        given, results = arrays((*shape, window, groups), np.float32), []
+        for threads in (1, 3):
+            compiled.set_num_threads(threads)
+            results.append(normalized_backward(compiled, given, window, groups))
+        for one, other in zip(*results, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+HOSTILE = [(place, value) for place in (0, 3) for value in (1e8, np.inf, np.nan)]
+
+
+@pytest.mark.parametrize(("place", "value"), [*HOSTILE, (1, 1e20)])  # in x, in dY; in W
+def test_a_hostile_value_in_the_backward_pass_of_normalized_outputs(place, value):
+    """Tiles with it are not computed by Winograd's algorithm, and infinities and NaN are where they are in the plain sums."""
+    case = (5, 14, 14, 16, 16, Window(3, 3, top=1, left=1), 1)
+    *_, window, groups = case
+    given = arrays(case, np.float32)
+    given[place].reshape(-1)[given[place].size // 2] = value
+    results = [normalized_backward(k, given, window, groups) for k in (compiled, reference)]
+    exact = normalized_backward(reference, [a.astype(np.float64) for a in given], window, groups)
+    for got, plain, best in zip(*results, exact, strict=True):
+        np.testing.assert_array_equal(np.isfinite(got), np.isfinite(plain))
+        finite = np.isfinite(plain)
+        got, plain, best = got[finite], plain[finite], best[finite]
+        errors = [(np.abs(one - best) / np.maximum(np.abs(best), 100)).max() for one in (got, plain)]
+        assert errors[0] <= 2e-6 + 30 * errors[1]
+
+
 @pytest.mark.parametrize("shape", [(16, 16), (32, 64), (64, 64)])
 def test_the_error_of_winograd_is_bounded(shape):
     """The error relative to the largest output is at most 1.0e-5 (measured, dX of 64 channels); direct sums have 1e-6."""

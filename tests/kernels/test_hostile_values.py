@@ -88,6 +88,7 @@ SUMS: dict[str, set[str]] = {
     "conv2d": set(),
     "conv2d_backward": set(),
     "conv2d_input_gradient": set(),
+    "conv2d_normalized_backward": {"maps", "map_mean2"},
     "conv2d_relu": set(),
     "conv2d_relu_backward": set(),
     "global_average_pool": set(),

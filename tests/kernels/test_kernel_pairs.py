@@ -174,6 +174,10 @@ def make(shape: tuple[int, int], dtype: Any, seed: int) -> SimpleNamespace:
         out_positions=normal(n, k, T),
         out_position_W=normal(k, u, T),
         out_position_b=normal(k, T),
+        map_mean=rng.normal(size=g * f),
+        map_rstd=rng.random(g * f),
+        map_mean2=rng.normal(size=g * f),
+        map_mean3=rng.normal(size=g * f),
         **vars(make_sparse(n, k, dtype, seed)),
     )
 
@@ -292,6 +296,21 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "conv2d": lambda k, a: k.conv2d(a.conv_images, a.taps, a.bias, a.place, a.groups, a.out_maps),
     "conv2d_backward": lambda k, a: k.conv2d_backward(a.conv_images, a.maps, a.place, a.groups, a.out_taps, a.out_bias),
     "conv2d_input_gradient": lambda k, a: k.conv2d_input_gradient(a.maps, a.taps, a.place, a.groups, a.out_conv_images),
+    "conv2d_normalized_backward": lambda k, a: k.conv2d_normalized_backward(
+        a.conv_images,
+        a.taps,
+        a.maps,
+        a.map_mean,
+        a.map_rstd,
+        a.bias2,
+        a.dmaps.copy(),  # may be overwritten
+        a.map_mean2,
+        a.map_mean3,
+        a.place,
+        a.groups,
+        a.out_taps,
+        a.out_conv_images,
+    ),
     "conv2d_relu": lambda k, a: k.conv2d_relu(a.conv_images, a.taps, a.bias, a.place, a.groups, a.out_maps),
     "conv2d_relu_backward": lambda k, a: k.conv2d_relu_backward(
         a.conv_images, np.maximum(a.maps, 0), a.dmaps, a.place, a.groups, a.out_taps, a.out_bias
@@ -465,6 +484,7 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "scatter_columns": lambda k, a: k.scatter_columns(a.out_columns, a.columns, a.out),
 }
 INTERNAL = {"algorithm", "input_gradient_algorithm", "bits", "mix", "row_stream"}  # that other files or tests use
+INTERNAL |= {"input_gradient", "input_gradient_factors", "input_gradient_rows"}
 BIT_EQUAL = {  # both sets compute the same bits
     "add",
     "add_relu",

@@ -14,9 +14,11 @@ from pellucid import (
     SGD,
     Add,
     Average,
+    BatchNorm,
     BinaryCrossEntropy,
     Concatenate,
     ConfigError,
+    Conv2D,
     CrossEntropy,
     Dense,
     DivergedError,
@@ -37,6 +39,7 @@ from pellucid import (
     Residual,
     Sequential,
     ShapeError,
+    Shared,
     Sigmoid,
     Slot,
     Softmax,
@@ -263,6 +266,23 @@ def test_the_addition_of_a_block_absorbs_the_following_relu():
     assert calls == {"affine_relu": 1, "affine": 3, "add_relu": 1, "tanh": 1, "sum_arrays": 1}
     inner = fused(Sequential(Graph(Node("a", Dense(2), "input")), ReLU(), ReLU())).ordered_nodes()
     assert [node.name for node in inner] == ["graph1", "relu2"]
+
+
+def test_a_normalization_of_a_shared_convolution_stays_a_layer():
+    conv = Conv2D(3, 1, bias=False)
+    graph = Graph(
+        Node("a", conv, "input"),
+        Node("a_norm", BatchNorm(), "a"),
+        Node("b", Shared("a"), "a_norm"),
+        Node("b_norm", Shared("a_norm"), "b"),
+        Node("c", conv, "b_norm"),
+        Node("c_norm", BatchNorm(), "c"),
+        Node("d", conv, "c_norm"),
+        Node("d_norm", BatchNorm(), "d"),
+        Node("sum", Add(), "d_norm", "b_norm"),
+    )
+    assert names(fused(graph)) == ["a", "a_norm", "b", "b_norm", "c", "d", "sum"]
+    check_layer(graph, (2, 2, 3))
 
 
 # -- invalid networks --------------------------------------------------------------------------------------------------

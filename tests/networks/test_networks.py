@@ -9,10 +9,13 @@ import pytest
 
 from pellucid import (
     LSTM,
+    BatchNorm,
+    Conv2D,
     CrossEntropy,
     Dense,
     Dropout,
     Flatten,
+    Frozen,
     ReLU,
     Sequential,
     ShapeError,
@@ -103,6 +106,8 @@ def test_a_shape_error_contains_the_path():
         (Sequential(Dense(4), Sequential(ReLU(), Dense(2)), ReLU()), (3,)),
         (Sequential(Dense(4), Dropout(0.3), ReLU(), Dense(3), ReLU(), Dropout(0.3)), (3,)),  # the masks depend on the path
         (NESTED, (2, 3)),
+        (Sequential(Conv2D(3, 3, bias=False), BatchNorm(), ReLU(), Conv2D(2, 2), BatchNorm()), (5, 6, 2)),
+        (Sequential(Tanh(), Conv2D(16, 3, padding=1, bias=False), BatchNorm(), ReLU()), (9, 10, 16)),
     ],
     ids=repr,
 )
@@ -129,6 +134,21 @@ def test_which_layers_are_fused():
     # the last layer of a nested network absorbs too; a network without layers cannot
     nested = fused(Sequential(Sequential(Tanh(), Dense(4)), ReLU(), Sequential(), ReLU()))
     assert [node.name for node in nested.ordered_nodes()] == ["sequential1", "sequential2", "relu2"]
+
+
+def test_a_convolution_without_a_bias_and_its_normalization_are_one_layer():
+    conv, norm = Conv2D(2, 1, bias=False), BatchNorm()
+    network = Sequential(conv, norm, ReLU(), Conv2D(2, 1), norm, Frozen(conv), norm, Sequential(conv), norm)
+    plan = fused(network).ordered_nodes()
+    assert [(node.name, node.slots) for node in plan] == [
+        ("conv2d1", ""),
+        *((name, name) for name in ("conv2d2", "batchnorm2", "frozen1", "batchnorm3", "sequential1", "batchnorm4")),
+    ]
+    kernels, calls = counting(kernel_sets.load("reference"))
+    x, dy = asymmetric((2, 3, 2, 2, 2))
+    run_layer(fused(Sequential(conv, BatchNorm(), ReLU())), x, dy, kernels=kernels)
+    assert calls["conv2d_normalized_backward"] == calls["normalize_relu"] == calls["normalize_relu_backward"] == 1
+    assert "normalize_input_gradient" not in calls
 
 
 # -- gradients that are not needed -----------------------------------------------------------------------------------

@@ -328,6 +328,26 @@ class Kernels(KernelRuntime, Protocol):
     def conv2d_input_gradient(self, dy: Array, W: Array, window: Window, groups: int, out: Array) -> Array:
         """The input gradient (n, h, w, c), which is also the forward pass of a transposed convolution."""
 
+    def conv2d_normalized_backward(
+        self,
+        x: Array,
+        W: Array,
+        z: Array,
+        mean: Array,
+        rstd: Array,
+        gamma: Array,
+        dy: Array,
+        mean_dy: Array,
+        mean_dy_xhat: Array,
+        window: Window,
+        groups: int,
+        dW: Array,
+        out: Array,
+    ) -> Array:
+        """The gradient of W and the input gradient of a convolution without bias whose output z is normalized: what
+        ``normalize_input_gradient``, ``conv2d_backward`` and ``conv2d_input_gradient`` compute; dy may be overwritten. An
+        ``out`` without elements leaves out the input gradient."""
+
     # Pooling: x (n, h, w, c), y and dy (n, oh, ow, c). Taps outside the image do not count.
 
     def max_pool(self, x: Array, window: Window, out: Array, indices: Array) -> Array:

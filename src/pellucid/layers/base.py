@@ -28,8 +28,8 @@ class LayerSpec:
     ``shape`` is the shape of one output, without the batch axis (of a network with several outputs, a dictionary of shapes by
     name); ``slots`` are the arrays that the layer needs, by name.
     ``multiply_adds`` is the number of multiply-adds in the forward pass of one sample. ``largest_output`` and ``all_outputs``
-    are set by networks only: the number of values that one sample has in the largest output of any layer inside, and in the
-    outputs of all of them together.
+    are set by what stands for several layers, networks first of all: the number of values that one sample has in the largest
+    output of any layer inside, and in the outputs of all of them together.
     """
 
     shape: Any

@@ -90,7 +90,7 @@ class BatchNorm(Layer):
         return LayerSpec(shape, {**_affine(shape[-1]), **running})
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        statistics = _statistics(self, x, ctx)
+        statistics = batch_statistics(self, ctx.state, x, ctx)
         ctx.keep(x, statistics)
         return ctx.kernels.normalize(x, statistics.mean, statistics.rstd, p.gamma, p.beta, out=ctx.buffer("y", x.shape))
 
@@ -115,7 +115,7 @@ class _BatchNormReLU(Layer):
         return self.norm.build(shape)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> Array:
-        statistics = _statistics(self.norm, x, ctx)
+        statistics = batch_statistics(self.norm, ctx.state, x, ctx)
         y = ctx.kernels.normalize_relu(x, statistics.mean, statistics.rstd, p.gamma, p.beta, out=ctx.buffer("y", x.shape))
         ctx.keep(x, y, statistics)
         return y
@@ -126,7 +126,7 @@ class _BatchNormReLU(Layer):
         return _input_gradient(p, g, x, statistics, dy, ctx) if ctx.needs_dx else None
 
 
-class _Statistics(NamedTuple):
+class Statistics(NamedTuple):
     """μ and r of each channel, in float64 because each is a sum of many values. ``n`` is the number of values of a channel
     in the whole batch, or 0 for running statistics, which are constants."""
 
@@ -135,12 +135,12 @@ class _Statistics(NamedTuple):
     n: float
 
 
-def _statistics(norm: BatchNorm, x: Array, ctx: Context) -> _Statistics:
-    """Return the statistics of the batch and update the running ones while training; otherwise return the running ones."""
-    state, momentum = ctx.state, norm.momentum
+def batch_statistics(norm: BatchNorm, state: Views, x: Array, ctx: Context) -> Statistics:
+    """Return the statistics of the batch and update the running ones, ``state``, while training; otherwise return those."""
+    momentum = norm.momentum
     if not ctx.training:
         mean, rstd = running_statistics(norm, state, ctx)
-        return _Statistics(mean, rstd, 0)
+        return Statistics(mean, rstd, 0)
     mean, m2, rstd = ctx.buffer("statistics", (3, x.shape[-1]), np.float64)  # m2 is Σ (x − mean)²
     ctx.kernels.moments(x, mean, m2)
     n = float(x.size // x.shape[-1])
@@ -152,7 +152,7 @@ def _statistics(norm: BatchNorm, x: Array, ctx: Context) -> _Statistics:
         running = tuple(ctx.scratch("unused statistics", (2, x.shape[-1])))
     n = max(n, 1.0)  # an empty batch has the mean 0
     ctx.kernels.batch_statistics(n, mean, m2, momentum, norm.epsilon, *running, rstd)
-    return _Statistics(mean, rstd, n)
+    return Statistics(mean, rstd, n)
 
 
 def _add_up(count: float, mean: Array, m2: Array, ctx: Context) -> float:
@@ -171,19 +171,25 @@ def running_statistics(norm: BatchNorm, state: Views, ctx: Context) -> Array:
     return wide
 
 
-def _input_gradient(p: Views, g: Views, x: Array, statistics: _Statistics, dy: Array, ctx: Context) -> Array:
-    """Return dX.
+def means_of_gradient(g: Views, statistics: Statistics, ctx: Context) -> Array:
+    """Return mean(dy) and mean(dy x̂) of each channel as an array (2, c) of float64.
 
-    mean(dy) and mean(dy x̂) are dβ/n and dγ/n, summed over all shards; ``g`` holds those of this shard. If the statistics are
-    constants, both means are zero.
+    They are dβ/n and dγ/n, summed over all shards; ``g`` holds those of this shard. If the statistics are constants, both means
+    are zero.
     """
-    mean_dy, mean_dy_xhat = means = ctx.buffer("means", (2, x.shape[-1]), np.float64)
+    means = ctx.buffer("means", (2, g.beta.size), np.float64)
     if not statistics.n:
         means.fill(0)
     elif ctx.sums_over_shards():
         means[...] = ctx.all_sum(np.array([g.beta, g.gamma], np.float64)) / statistics.n
     else:
-        ctx.kernels.means_of_sums(statistics.n, g.gamma, g.beta, mean_dy, mean_dy_xhat)
+        ctx.kernels.means_of_sums(statistics.n, g.gamma, g.beta, means[0], means[1])
+    return means
+
+
+def _input_gradient(p: Views, g: Views, x: Array, statistics: Statistics, dy: Array, ctx: Context) -> Array:
+    """Return dX."""
+    mean_dy, mean_dy_xhat = means_of_gradient(g, statistics, ctx)
     out = ctx.gradient(x.shape)
     return ctx.kernels.normalize_input_gradient(x, statistics.mean, statistics.rstd, p.gamma, dy, mean_dy, mean_dy_xhat, out)
 

@@ -145,7 +145,7 @@ class DAG(Composite, ABC):
     def _shared(self) -> frozenset[str]:
         """The names of the slots that several nodes share."""
         counts = Counter(node.slots for node in self.ordered_nodes())
-        return frozenset(name for name, count in counts.items() if count > 1)
+        return frozenset(name for name, count in counts.items() if count > 1 and name)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from pellucid.layers.base import Layer
 from pellucid.layers.folding import fold
+from pellucid.layers.normalized_convolution import with_normalization
 from pellucid.networks.composite import Composite, Nodes, OrderedNode
 from pellucid.networks.ports import ONE_OF_EACH, Ports
 
@@ -33,9 +34,15 @@ def fuse_nodes(nodes: Nodes, ports: Ports = ONE_OF_EACH) -> tuple[Nodes, Ports]:
     """Return the nodes with every layer absorbed by the one that it reads, if that one can absorb it and has no other reader.
 
     An output of the network is a reader of its node. A fused node has the name of the first of its layers, which is the one
-    with the slots; the returned ports have the nodes under their new names.
+    with the slots, unless several of them have some; the returned ports have the nodes under their new names.
     """
-    return _combined(nodes, ports, fused, _absorbed)
+    uses = Counter(node.slots for node in nodes)
+
+    def combine(before: OrderedNode, node: OrderedNode) -> OrderedNode | None:
+        shared = uses[before.slots] > 1 or uses[node.slots] > 1
+        return None if shared else _normalized(before, node)
+
+    return _combined(nodes, ports, fused, lambda before, node: combine(before, node) or _absorbed(before, node))
 
 
 def fold_nodes(nodes: Nodes, ports: Ports = ONE_OF_EACH) -> tuple[Nodes, Ports]:
@@ -47,6 +54,15 @@ def _absorbed(before: OrderedNode, node: OrderedNode) -> OrderedNode | None:
     """Return the node ``before`` with the layer of ``node``, which reads it, absorbed, or None if it cannot be."""
     combined = before.layer.absorb(node.layer) if isinstance(node.layer, Layer) else None
     return None if combined is None else before.with_layer(combined)
+
+
+def _normalized(before: OrderedNode, node: OrderedNode) -> OrderedNode | None:
+    """Return the node ``before`` together with the normalization of ``node``, which reads it, or None if that is none."""
+    if isinstance(before.layer, Layer) and isinstance(node.layer, Layer):
+        layer = with_normalization(before.layer, node.layer, before.slots, node.slots)
+        if layer is not None:
+            return OrderedNode(before.name, layer, before.inputs, slots="")
+    return None
 
 
 def _folded(before: OrderedNode, node: OrderedNode) -> OrderedNode | None:

@@ -72,7 +72,7 @@ class _Sequence(Composite, ABC):
 
     def backward(self, p: Views, g: Views, dy: Array, ctx: Context) -> Array | None:
         for node in reversed(self.ordered_nodes()):
-            dx = ctx.backward(node.name, node.layer, p[node.name], g[node.name], dy)
+            dx = ctx.backward(node.name, node.layer, p[node.slots], g[node.slots], dy)
             if dx is None:  # no layer before this one has trained parameters
                 return None
             dy = dx

@@ -12,7 +12,7 @@ from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import inner_jit, jit
 from pellucid.kernels.compiled.micro_kernel import micro_kernel
 from pellucid.kernels.compiled.reductions import add_partial_sums, empty_partial_sums
-from pellucid.kernels.compiled.simd import address_of, copy_rows, vector_width
+from pellucid.kernels.compiled.simd import address_of, copy_rows, prefetch_far_rows, prefetch_rows_to_write, vector_width
 from pellucid.kernels.compiled.thread_pool import parallel_for
 from pellucid.kernels.window import Window
 
@@ -80,6 +80,10 @@ def _forward_task(x, W, b, window, floor, out, images, parts, bands, task):
             a, row = address_of(padded, 0), columns * c
         for n0 in range(n1, n2, width):
             for p in range(p1, p2):
+                if n0 == n1 and image + 1 < n:
+                    following = ((image + 1) * h + min(p * sh, h - 1)) * w * c
+                    prefetch_far_rows(address_of(x, following), 0, 1, min(kh, sh) * w * c, floor)
+                    prefetch_rows_to_write(address_of(out, ((image * oh + p + 1) * ow) * o), 0, 1, ow * o, floor)
                 micro_kernel(
                     ow,
                     min(width, o - n0),

@@ -34,7 +34,12 @@ If the weights of a channel exceed ``LARGEST`` in the same sense, the whole conv
 over all tiles, is direct if any tile of X or dY is an exception (quarters of dY have 2×2 pixels). Whether a tile is an
 exception depends on its own values only, so the bits depend neither on the number of threads nor on the rest of the batch.
 
-The tiles of a few rows are computed together, as many as fit into the second-level cache with all their transforms.
+The tiles of a few rows are computed together, as many as fit into the second-level cache with all their transforms. The images
+of a batch do not fit, and a tile is a few short pieces of memory, which the processor does not foresee: it would wait for each.
+So the pixels of the next tiles, and those of the outputs, are fetched into the caches during the matrix products.
+
+If the outputs z are normalized, dz is computed from z and the upstream gradient for a few images at a time, and stays in the
+second-level cache until the part of these images in dW and their dX have been computed. It is not written to memory.
 """
 
 from __future__ import annotations
@@ -43,19 +48,25 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.kernels.compiled import conv_direct
+from pellucid.kernels.compiled import conv_direct, normalization
 from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import inner_jit, jit
 from pellucid.kernels.compiled.matmul import aligned_empty
 from pellucid.kernels.compiled.micro_kernel import micro_kernel
 from pellucid.kernels.compiled.reductions import add_partial_sums, empty_partial_sums
-from pellucid.kernels.compiled.simd import VectorBuilder, address_of, copy_rows, vector_width
+from pellucid.kernels.compiled.simd import (
+    VectorBuilder,
+    address_of,
+    copy_rows,
+    prefetch_far_rows,
+    prefetch_rows_to_write,
+    vector_width,
+)
 from pellucid.kernels.compiled.thread_pool import parallel_for
 from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, types
 from pellucid.kernels.window import Window
 
 BLOCK_BYTES = 300_000  # of transformed tiles at a time: a third of the second-level cache, beside images that are in it
-GRADIENT_BLOCK_BYTES = 600_000  # of the weight gradient, whose sums are read and written for each block
 MIN_TASKS = 4  # of a forward pass, if there are as many tile rows; of more tasks the number is about a multiple
 # Elements between two of the 36 planes of transformed weights. If c·o is a power of two, planes without them begin at the same
 # place in the sets of the first-level cache, which then loses them to each other (measured: 55 instead of 29 µs for 64 × 64).
@@ -212,10 +223,10 @@ def _gradients(dy, image, p, across, D, exceptions, tile, square):
 
 
 @inner_jit
-def _directly(x, W, b, top, left, floor, out, image, p, q, square):
-    """Compute the outputs of one tile by the direct formula."""
+def _directly(x, skipped, W, b, top, left, floor, out, image, p, q, square):
+    """Compute the outputs of one tile by the direct formula; image i of ``out`` is image i − skipped of x."""
     oh, ow, c, o = out.shape[1], out.shape[2], x.shape[3], out.shape[3]
-    source, stride = _input_tile(x, image, 4 * p - top, 4 * q - left, square)
+    source, stride = _input_tile(x, image - skipped, 4 * p - top, 4 * q - left, square)
     width = 2 * vector_width(floor)
     for n0 in range(0, o, width):
         for i in range(min(4, oh - 4 * p)):
@@ -270,25 +281,45 @@ def _taps_back_task(dU, dW, task):
 
 
 @inner_jit
-def _tile_rows(block_bytes, across, c, o, itemsize):
+def _tile_rows(across, c, o, itemsize):
     """Return the number of tile rows of a block."""
-    return max(1, block_bytes // (36 * across * (c + o) * itemsize))
+    return max(1, BLOCK_BYTES // (36 * across * (c + o) * itemsize))
 
 
 @inner_jit
-def _forward_task(x, W, transformed, b, top, left, floor, out, rows, task):
-    """Compute one block: ``rows`` tile rows, counted through all images."""
-    n, c, o = x.shape[0], x.shape[3], out.shape[3]
+def _first_pixels(a, down, row):
+    """Return the row of pixels, counted through all images, at which a tile row of outputs begins."""
+    return row // down * a.shape[1] + min(4 * (row % down), a.shape[1])
+
+
+@inner_jit
+def _fetch(a, first, last, part, to_write):
+    """Fetch one of 36 parts of some rows of pixels, counted through all images, into the caches."""
+    row = a.shape[2] * a.shape[3]
+    begin, end = min(first, a.shape[0] * a.shape[1]) * row, min(last, a.shape[0] * a.shape[1]) * row
+    size = (end - begin + 35) // 36
+    if to_write:
+        prefetch_rows_to_write(address_of(a, begin + part * size), 0, 1, size, a.dtype.type(0))
+    else:
+        prefetch_far_rows(address_of(a, begin + part * size), 0, 1, size, a.dtype.type(0))
+
+
+@inner_jit
+def _block_of_outputs(
+    x, skipped, W, transformed, b, top, left, floor, out, first, rows, needed, begin, end, V, M, exceptions, square
+):
+    """Compute ``rows`` tile rows, from ``first`` on counted through all images of ``out``; image i is image i − skipped of x.
+    The products leave time to fetch the outputs, and the rows ``begin`` to ``end`` of ``needed``, which are needed next."""
+    c, o = x.shape[3], out.shape[3]
     down, across = (out.shape[1] + 3) // 4, (out.shape[2] + 3) // 4
-    first = task * rows
-    rows = min(rows, n * down - first)
     tiles, width, no_floor, plane = rows * across, 2 * vector_width(floor), x.dtype.type(-np.inf), _plane(c, o)
-    V, M = aligned_empty(tiles * 36 * c, x), aligned_empty(tiles * 36 * o, x)
-    square, zeros, exceptions = np.empty(36 * max(c, o), x.dtype), np.zeros(o, x.dtype), np.empty(tiles, np.bool_)
+    zeros = np.zeros(o, x.dtype)
     for row in range(rows):
-        image, p = (first + row) // down, (first + row) % down
+        image, p = (first + row) // down - skipped, (first + row) % down
         indirect_call(_inputs, (x, image, p, across, top, left, V, exceptions, row * across, square))
     for k in range(36):
+        _fetch(out, _first_pixels(out, down, first), _first_pixels(out, down, first + rows), k, True)
+        _fetch(needed, begin, end, k, False)
         for n0 in range(0, o, width):
             micro_kernel(
                 tiles,
@@ -306,20 +337,41 @@ def _forward_task(x, W, transformed, b, top, left, floor, out, rows, task):
     for tile in range(tiles):
         if exceptions[tile]:
             image, p = (first + tile // across) // down, (first + tile // across) % down
-            indirect_call(_directly, (x, W, b, top, left, floor, out, image, p, tile % across, square))
+            indirect_call(_directly, (x, skipped, W, b, top, left, floor, out, image, p, tile % across, square))
+
+
+@inner_jit
+def _forward_task(x, W, transformed, b, top, left, floor, out, rows, task):
+    """Compute one block: ``rows`` tile rows, counted through all images."""
+    c, o = x.shape[3], out.shape[3]
+    down, across = (out.shape[1] + 3) // 4, (out.shape[2] + 3) // 4
+    first = task * rows
+    count = min(rows, x.shape[0] * down - first)
+    V, M = aligned_empty(count * across * 36 * c, x), aligned_empty(count * across * 36 * o, x)
+    square, exceptions = np.empty(36 * max(c, o), x.dtype), np.empty(count * across, np.bool_)
+    begin, end = _first_pixels(x, down, first + count), _first_pixels(x, down, first + 2 * count)
+    block = (x, 0, W, transformed, b, top, left, floor, out, first, count, x, begin, end, V, M, exceptions, square)
+    indirect_call(_block_of_outputs, block)
+
+
+@inner_jit
+def _transformed(W):
+    """Return the transformed weights, and whether they are too large for the transforms."""
+    c, o = W.shape[2], W.shape[3]
+    transformed, squares = np.empty(36 * _plane(c, o), W.dtype), np.empty(c, W.dtype)
+    parallel_for(_taps_task, (W, transformed, squares), c)
+    return transformed, not (squares <= LARGEST).all()
 
 
 @jit
 def forward(x, W, b, window, floor, out):
     n, c, o = x.shape[0], x.shape[3], out.shape[3]
-    transformed, squares = np.empty(36 * _plane(c, o), W.dtype), np.empty(c, W.dtype)
-    parallel_for(_taps_task, (W, transformed, squares), c)
-    for k in range(c):
-        if not squares[k] <= LARGEST:
-            indirect_call(conv_direct.forward, (x, W, b, window, floor, out))
-            return
+    transformed, too_large = _transformed(W)
+    if too_large:
+        indirect_call(conv_direct.forward, (x, W, b, window, floor, out))
+        return
     down, across = (out.shape[1] + 3) // 4, (out.shape[2] + 3) // 4
-    most = _tile_rows(BLOCK_BYTES, across, c, o, x.itemsize)
+    most = _tile_rows(across, c, o, x.itemsize)
     tasks = (n * down + most * MIN_TASKS - 1) // (most * MIN_TASKS) * MIN_TASKS
     rows = max(1, (n * down + tasks - 1) // max(1, tasks))
     arguments = (x, W, transformed, b, window.top, window.left, floor, out, rows)
@@ -327,15 +379,35 @@ def forward(x, W, b, window, floor, out):
 
 
 @inner_jit
+def _add_products(V, D, tiles, partial_sums, task, x, x_begin, x_end, dy, dy_begin, dy_end):
+    """Add Vᵀ D of some tiles to the dU of one group. This leaves time to fetch the rows of X and of dY that are needed next."""
+    c, o, zero = x.shape[3], dy.shape[3], dy.dtype.type(0)
+    width, no_floor, plane = 2 * vector_width(zero), dy.dtype.type(-np.inf), _plane(c, o)
+    for k in range(36):
+        _fetch(x, x_begin, x_end, k, False)
+        _fetch(dy, dy_begin, dy_end, k, False)
+        for n0 in range(0, o, width):
+            total = address_of(partial_sums, (task * 36 + k) * plane + n0)
+            micro_kernel(
+                c,
+                min(width, o - n0),
+                (address_of(V, k * c), 1, 0, 36 * c),
+                (address_of(D, k * o + n0), 0, 36 * o),
+                (total, o),
+                (total, o),
+                (1, tiles),
+                no_floor,
+            )
+
+
+@inner_jit
 def _weight_gradient_task(x, dy, top, left, partial_sums, exception, rows, task):
     """Compute the dU of one group of images, or set exception[task] if there is a tile for the direct formula among them."""
     n, c, o = x.shape[0], x.shape[3], dy.shape[3]
     down, across = (dy.shape[1] + 3) // 4, (dy.shape[2] + 3) // 4
-    zero = dy.dtype.type(0)
-    width, no_floor, plane = 2 * vector_width(zero), dy.dtype.type(-np.inf), _plane(c, o)
     V, D = aligned_empty(rows * across * 36 * c, x), aligned_empty(rows * across * 36 * o, x)
     square, exceptions = np.empty(36 * max(c, o), x.dtype), np.empty(rows * across, np.bool_)
-    partial_sums[task], exception[task] = zero, False
+    partial_sums[task], exception[task] = dy.dtype.type(0), False
     start, end = task * n // len(partial_sums) * down, (task + 1) * n // len(partial_sums) * down
     for first in range(start, end, rows):
         count = min(rows, end - first)
@@ -346,19 +418,18 @@ def _weight_gradient_task(x, dy, top, left, partial_sums, exception, rows, task)
         if exceptions[: count * across].any():
             exception[task] = True
             return
-        for k in range(36):
-            for n0 in range(0, o, width):
-                total = address_of(partial_sums, (task * 36 + k) * plane + n0)
-                micro_kernel(
-                    c,
-                    min(width, o - n0),
-                    (address_of(V, k * c), 1, 0, 36 * c),
-                    (address_of(D, k * o + n0), 0, 36 * o),
-                    (total, o),
-                    (total, o),
-                    (1, count * across),
-                    no_floor,
-                )
+        then, last = first + count, first + count + rows
+        x_next = (x, _first_pixels(x, down, then), _first_pixels(x, down, last))
+        dy_next = (dy, _first_pixels(dy, down, then), _first_pixels(dy, down, last))
+        indirect_call(_add_products, (V, D, count * across, partial_sums, task, *x_next, *dy_next))
+
+
+@inner_jit
+def _taps_back(partial_sums, dW):
+    """Set dW = Gᵀ dU G, where dU is the sum over the groups of ``partial_sums``."""
+    dU = np.empty(partial_sums.shape[1], dW.dtype)
+    indirect_call(add_partial_sums, (partial_sums, dU))
+    parallel_for(_taps_back_task, (dU, dW), dW.shape[2])
 
 
 @jit
@@ -366,15 +437,13 @@ def weight_gradient(x, dy, window, dW):
     c, o = dW.shape[2], dW.shape[3]
     partial_sums = empty_partial_sums(dy.shape[0], 36 * _plane(c, o), dy)
     exception = np.empty(len(partial_sums), np.bool_)
-    rows = _tile_rows(GRADIENT_BLOCK_BYTES, (dy.shape[2] + 3) // 4, c, o, x.itemsize)
+    rows = _tile_rows((dy.shape[2] + 3) // 4, c, o, x.itemsize)
     arguments = (x, dy, window.top, window.left, partial_sums, exception, rows)
     parallel_for(_weight_gradient_task, arguments, len(partial_sums))
     if exception.any():
         indirect_call(conv_direct.weight_gradient, (x, dy, window, dW))
         return
-    dU = np.empty(36 * _plane(c, o), dy.dtype)
-    indirect_call(add_partial_sums, (partial_sums, dU))
-    parallel_for(_taps_back_task, (dU, dW), c)
+    _taps_back(partial_sums, dW)
 
 
 @jit
@@ -382,3 +451,55 @@ def input_gradient(dy, W, window, out):
     kh, kw, c, _ = W.shape
     back = Window(kh, kw, 1, 1, 2 - window.top, 2 - window.left, 1, 1)
     indirect_call(forward, (dy, conv_direct.rotate(W), np.zeros(c, W.dtype), back, W.dtype.type(-np.inf), out))
+
+
+@inner_jit
+def _normalized_backward_task(x, z, m, a, b, s, dy, rotated, transformed, window, images, partial_sums, exception, out, task):
+    """Compute the dU of one group of images and their dX, for ``images`` of them at a time, whose gradient of the convolution's
+    outputs z stays in the caches; or set exception[task] if there is a tile for the direct formula in dU."""
+    n, c, o = x.shape[0], x.shape[3], dy.shape[3]
+    down, across = (dy.shape[1] + 3) // 4, (dy.shape[2] + 3) // 4
+    out_down, out_across = (out.shape[1] + 3) // 4, (out.shape[2] + 3) // 4
+    tiles, size = images * max(down * across, out_down * out_across), dy.shape[1] * dy.shape[2] * o
+    V, D = aligned_empty(tiles * 36 * max(c, o), x), aligned_empty(tiles * 36 * max(c, o), x)
+    gradient = aligned_empty(images * size, x)[: images * size].reshape((images, dy.shape[1], dy.shape[2], o))
+    square, exceptions, zeros = np.empty(36 * max(c, o), x.dtype), np.empty(tiles, np.bool_), np.zeros(c, x.dtype)
+    partial_sums[task], exception[task] = x.dtype.type(0), False
+    end = (task + 1) * n // len(partial_sums)
+    for first in range(task * n // len(partial_sums), end, images):
+        count = min(images, end - first)
+        then, last = first + count, first + count + images
+        indirect_call(normalization.input_gradient_rows, (z, m, a, b, s, dy, gradient, first * size, count * size))
+        for row in range(count * down):
+            image, p = row // down, row % down
+            indirect_call(_inputs, (x, first + image, p, across, window.top, window.left, V, exceptions, row * across, square))
+            indirect_call(_gradients, (gradient, image, p, across, D, exceptions, row * across, square))
+        exception[task] |= exceptions[: count * down * across].any()
+        next_rows = (x, then * x.shape[1], last * x.shape[1], dy, then * dy.shape[1], last * dy.shape[1])
+        indirect_call(_add_products, (V, D, count * down * across, partial_sums, task, *next_rows))
+        block = (gradient, first, rotated, transformed, zeros, 2 - window.top, 2 - window.left, x.dtype.type(-np.inf), out)
+        rows = (first * out_down, count * out_down, z, then * z.shape[1], last * z.shape[1])
+        indirect_call(_block_of_outputs, (*block, *rows, V, D, exceptions, square))
+
+
+@jit
+def normalized_backward(x, W, z, mean, rstd, gamma, dy, mean_dy, mean_dy_xhat, window, dW, out):
+    """Compute dW and dX of a convolution with output z, where dy is the gradient of the normalized z."""
+    c, o = dW.shape[2], dW.shape[3]
+    partial_sums = empty_partial_sums(dy.shape[0], 36 * _plane(c, o), dy)
+    exception = np.empty(len(partial_sums), np.bool_)
+    rotated = conv_direct.rotate(W)
+    transformed, too_large = _transformed(rotated)
+    if not too_large:
+        m, a, b, s = normalization.input_gradient_factors(z, mean, rstd, gamma, mean_dy, mean_dy_xhat)
+        images = max(1, _tile_rows((dy.shape[2] + 3) // 4, c, o, x.itemsize) // ((dy.shape[1] + 3) // 4))
+        arguments = (x, z, m, a, b, s, dy, rotated, transformed, window, images, partial_sums, exception, out)
+        parallel_for(_normalized_backward_task, arguments, len(partial_sums))
+        if not exception.any():
+            _taps_back(partial_sums, dW)
+            return
+    flat, flat_z = dy.reshape(dy.size), z.reshape(z.size)
+    indirect_call(normalization.input_gradient, (flat_z, mean, rstd, gamma, flat, mean_dy, mean_dy_xhat, flat))
+    indirect_call(weight_gradient, (x, dy, window, dW))
+    if too_large:
+        indirect_call(input_gradient, (dy, W, window, out))

@@ -16,12 +16,13 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.core.memory import Array, Shape
-from pellucid.kernels.compiled import conv_depthwise, conv_direct, conv_im2col, conv_winograd, conv_winograd_1d
+from pellucid.kernels.compiled import conv_depthwise, conv_direct, conv_im2col, conv_winograd, conv_winograd_1d, normalization
 from pellucid.kernels.compiled.reductions import bias_gradient
 from pellucid.kernels.window import Window
 
 MIN_WINOGRAD_CHANNELS = 16  # and filters
 MIN_WINOGRAD_TILES = 17  # of 4×4 outputs, in all images of a batch
+MAX_FUSED_WEIGHTS = 16_384  # of a backward pass with normalization: the transformed weights and dU leave room for images in L2
 MAX_WINOGRAD_1D_SHARE = 0.8  # of the multiplications of a plain sum; long dilations of short sequences leave tiles half empty
 
 
@@ -122,3 +123,32 @@ def conv2d_input_gradient(dy: Array, W: Array, window: Window, groups: int, out:
     else:
         conv_depthwise.input_gradient(dy, W, window, out)
     return out
+
+
+def conv2d_normalized_backward(
+    x: Array,
+    W: Array,
+    z: Array,
+    mean: Array,
+    rstd: Array,
+    gamma: Array,
+    dy: Array,
+    mean_dy: Array,
+    mean_dy_xhat: Array,
+    window: Window,
+    groups: int,
+    dW: Array,
+    out: Array,
+) -> Array:
+    statistics, kinds = (mean, rstd, gamma, dy, mean_dy, mean_dy_xhat), set()
+    if out.size and dW.size <= MAX_FUSED_WEIGHTS:
+        kinds = {
+            algorithm(W.shape, window, groups, x.shape, dy.shape),
+            input_gradient_algorithm(dy.shape, W.shape, window, groups, x.shape),
+        }
+    if kinds == {"winograd"}:
+        conv_winograd.normalized_backward(x, W, z, *statistics, window, dW, out)
+        return out
+    normalization.normalize_input_gradient(z, *statistics, out=dy)
+    _weight_gradient(x, dy, window, groups, dW)
+    return conv2d_input_gradient(dy, W, window, groups, out) if out.size else out

@@ -145,11 +145,26 @@ def _input_gradient_task(x, m, a, b, s, dy, out, per_task, task):
                 out[start + j] = a[j] * (dy[start + j] - b[j] - (x[start + j] - m[j]) * s[j])
 
 
-@jit
-def _normalize_input_gradient(x, mean, rstd, gamma, dy, mean_dy, mean_dy_xhat, out):
+@inner_jit
+def input_gradient_rows(x, m, a, b, s, dy, out, first, count):
+    """Set the first ``count`` elements of ``out`` to a (dy − b − (x − m) s), for those of x and dy from ``first`` on."""
+    w, X, D, O, begin, size = u64(m.size), x.reshape(x.size), dy.reshape(dy.size), out.reshape(out.size), u64(first), u64(count)
+    for start in range(u64(0), size, w):
+        for j in range(min(w, size - start)):
+            O[start + j] = a[j] * (D[begin + start + j] - b[j] - (X[begin + start + j] - m[j]) * s[j])
+
+
+@inner_jit
+def input_gradient_factors(x, mean, rstd, gamma, mean_dy, mean_dy_xhat):
+    """Return m, a, b, s with dX = a (dY − b − (x − m) s), repeated to the length of a wide row."""
     w = wide_row_size(x.size, gamma.size)
     m, a = repeat_channels(mean, w, x), repeat_channels(gamma * rstd, w, x)
-    b, s = repeat_channels(mean_dy, w, x), repeat_channels(rstd * mean_dy_xhat, w, x)
+    return m, a, repeat_channels(mean_dy, w, x), repeat_channels(rstd * mean_dy_xhat, w, x)
+
+
+@jit
+def input_gradient(x, mean, rstd, gamma, dy, mean_dy, mean_dy_xhat, out):
+    m, a, b, s = input_gradient_factors(x, mean, rstd, gamma, mean_dy, mean_dy_xhat)
     per_task, tasks = split_wide_rows(x.size, m.size)
     parallel_for(_input_gradient_task, (x, m, a, b, s, dy, out, per_task), tasks)
 
@@ -296,7 +311,7 @@ def normalize_relu_backward(x: Array, y: Array, mean: Array, rstd: Array, dy: Ar
 def normalize_input_gradient(
     x: Array, mean: Array, rstd: Array, gamma: Array, dy: Array, mean_dy: Array, mean_dy_xhat: Array, out: Array
 ) -> Array:
-    _normalize_input_gradient(x.reshape(-1), mean, rstd, gamma, dy.reshape(-1), mean_dy, mean_dy_xhat, out.reshape(-1))
+    input_gradient(x.reshape(-1), mean, rstd, gamma, dy.reshape(-1), mean_dy, mean_dy_xhat, out.reshape(-1))
     return out
 
 

@@ -90,13 +90,14 @@ class VectorBuilder:
             store = self._intrinsic("llvm.masked.store.{}.p0", ir.VoidType(), [self.vector, pointer.type, _i32, mask.type])
             self.builder.call(store, [value, pointer, _i32(self.itemsize), mask])
 
-    def prefetch(self, address: Any) -> None:
-        """Fetch the cache line of an address, which need not be one of an array, into the first-level cache."""
+    def prefetch(self, address: Any, level: int = 1, write: bool = False) -> None:
+        """Fetch the cache line of an address, which need not be one of an array, into the cache of that level, to be read or
+        written."""
         byte = ir.IntType(8).as_pointer()
         fetch = cgutils.get_or_insert_function(
             self.builder.module, ir.FunctionType(ir.VoidType(), [byte, _i32, _i32, _i32]), "llvm.prefetch.p0"
         )
-        self.builder.call(fetch, [self.builder.inttoptr(address, byte), _i32(0), _i32(3), _i32(1)])  # to read; often; data
+        self.builder.call(fetch, [self.builder.inttoptr(address, byte), _i32(int(write)), _i32(4 - level), _i32(1)])  # data
 
     def load_broadcast(self, address: Any) -> Any:
         """Load one element into every element of a vector."""
@@ -198,20 +199,30 @@ def _rows_loop(add: bool) -> Any:
 copy_rows, add_rows = _rows_loop(add=False), _rows_loop(add=True)
 
 
-@intrinsic
-def prefetch_rows(typing, source, source_row, rows, columns, like):
-    """Fetch a block, which may reach beyond an array, into the first-level cache: its address, its stride from row to row."""
+def _prefetch_loop(level: int, write: bool) -> Any:
+    """Return the intrinsic of ``prefetch_rows`` for one level of the caches."""
 
-    def emit(context, builder, signature, args):
-        v = VectorBuilder(context, builder, signature.args[-1])
-        source, source_row, rows, columns, _ = args
-        per_line = _i64(LINE_BYTES // v.itemsize)
-        lines = builder.sdiv(builder.add(columns, builder.sub(per_line, _i64(1))), per_line)
-        with cgutils.for_range(builder, rows) as row, cgutils.for_range(builder, lines) as line:
-            v.prefetch(v.address(source, builder.mul(row.index, source_row), builder.mul(line.index, per_line)))
-        return context.get_dummy_value()
+    @intrinsic
+    def prefetch_loop(typing, source, source_row, rows, columns, like):
+        def emit(context, builder, signature, args):
+            v = VectorBuilder(context, builder, signature.args[-1])
+            source, source_row, rows, columns, _ = args
+            per_line = _i64(LINE_BYTES // v.itemsize)
+            lines = builder.sdiv(builder.add(columns, builder.sub(per_line, _i64(1))), per_line)
+            with cgutils.for_range(builder, rows) as row, cgutils.for_range(builder, lines) as line:
+                place = v.address(source, builder.mul(row.index, source_row), builder.mul(line.index, per_line))
+                v.prefetch(place, level, write)
+            return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 4, like), emit
+        return types.void(*[types.int64] * 4, like), emit
+
+    return prefetch_loop
+
+
+# Fetch a block, which may reach beyond an array, into the first-level cache: its address, and its stride from row to row. The
+# others are for a block that is read later, which they fetch into the second-level cache, and for one that is written.
+prefetch_rows, prefetch_far_rows = _prefetch_loop(1, write=False), _prefetch_loop(2, write=False)
+prefetch_rows_to_write = _prefetch_loop(1, write=True)
 
 
 @intrinsic

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pellucid.core.memory import Array
+from pellucid.kernels.reference.normalization import normalize_input_gradient
 from pellucid.kernels.window import Window
 
 BLOCK_SIZE = 2**17  # elements in the patches of one block of images: 512 kB in float32, which fits the second-level cache
@@ -67,6 +68,27 @@ def conv2d_input_gradient(dy: Array, W: Array, window: Window, groups: int, out:
         pixels, covered = _overlap(out[block], canvas, window)
         pixels[...] = covered
     return out
+
+
+def conv2d_normalized_backward(
+    x: Array,
+    W: Array,
+    z: Array,
+    mean: Array,
+    rstd: Array,
+    gamma: Array,
+    dy: Array,
+    mean_dy: Array,
+    mean_dy_xhat: Array,
+    window: Window,
+    groups: int,
+    dW: Array,
+    out: Array,
+) -> Array:
+    """dz = dX of the normalization of z with the upstream gradient dy, then dW and out = dX of the convolution from dz."""
+    dz = normalize_input_gradient(z, mean, rstd, gamma, dy, mean_dy, mean_dy_xhat, out=dy)
+    conv2d_backward(x, dz, window, groups, dW, dW[:0, 0, 0, 0])
+    return conv2d_input_gradient(dz, W, window, groups, out) if out.size else out
 
 
 def _blocks(x: Array, y: Array, window: Window) -> Iterator[slice]:
