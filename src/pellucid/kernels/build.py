@@ -87,7 +87,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         objects = _write_objects([compiled for _, compiled in entries], cpu, Path(temporary))
         source = Path(temporary, "library.c")
-        source.write_text((HERE / "runtime.c").read_text() + _tables(entries))
+        source.write_text(prebuilt.RUNTIME.read_text() + _tables(entries))
         replay = next(_symbol(compiled) for line, compiled in entries if line.startswith("tape._replay "))
         macros = {"CELLS": atomics.NUM_CELLS, "VECTOR_BYTES": simd.VECTOR_BYTES, "REPLAY": f'"{replay}"'}
         macros |= {"FLOATS": prebuilt.FLOATS, "INTEGERS": prebuilt.SIZES[-1]}
@@ -98,8 +98,8 @@ def main() -> None:
         options = ["-shared", "-fPIC", "-O2", "-s", "-fvisibility=hidden", "-Wl,--gc-sections,--exclude-libs,ALL,-Bsymbolic"]
         exported = Path(temporary, "exported")
         exported.write_text(
-            "{ global: pellucid_cells; pellucid_call; pellucid_replay; pellucid_replay_with; pellucid_runs_here; "
-            "pellucid_stamp; pellucid_vector_bytes; pellucid_signatures; pellucid_functions; local: *; };"
+            "{ global: pellucid_cells; pellucid_entries; pellucid_runs_here; pellucid_stamp; pellucid_vector_bytes; "
+            "pellucid_signatures; pellucid_functions; local: *; };"
         )
         options.append(f"-I{sysconfig.get_path('include')}")
         options.append(f"-Wl,--version-script={exported}")
