@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import sysconfig
@@ -30,6 +31,8 @@ CPUS = {"x86_64": ("x86-64-v3", "x86-64-v4"), "aarch64": ("generic",)}
 FEATURES = {"x86-64-v3": "+avx", "x86-64-v4": "+avx512f,-prefer-256-bit", "generic": "+neon"}
 
 RESULTS = ("none", "f8", "i8", "b1")  # what runtime.c has memory for
+OLDEST_C_LIBRARY = 2, 17  # of the platform tags: 64-bit ARM has no older one
+SYSTEM = re.compile(r"libc\.so\.6|libm\.so\.6|ld-linux-.*")  # what a library may need
 
 
 def build(folder: Path, cpus: Iterable[str] = (), signatures: Path = SIGNATURES) -> list[Path]:
@@ -65,6 +68,30 @@ def build(folder: Path, cpus: Iterable[str] = (), signatures: Path = SIGNATURES)
     if any(codes):
         raise RuntimeError(f"the libraries could not be built: {codes}")
     return paths
+
+
+def platform_tag(libraries: Iterable[Path]) -> str:
+    """Return the platform tag of a wheel with these libraries: ``manylinux_X_Y_…`` (PEP 600) with the lowest version of the C
+    library, glibc, that has all symbols which they need; with another C library, that of this system.
+
+    Raises RuntimeError for a library that needs more than the C library.
+    """
+    needed = [OLDEST_C_LIBRARY]
+    for path in libraries:
+        command = ["readelf", "--dynamic", "--version-info", "--wide", path]
+        listing = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"}).stdout
+        names = re.findall(r"\(NEEDED\) .*\[(.+)\]", listing)
+        versions = re.findall(r"Name: (\S+) +Flags", listing)
+        found = [re.fullmatch(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?", version) for version in versions]
+        if not versions:
+            return sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        if others := [name for name in names if not SYSTEM.fullmatch(name)]:
+            raise RuntimeError(f"{path.name} needs {', '.join(others)}, which not every Linux has")
+        if unknown := [version for version, one in zip(versions, found, strict=True) if one is None]:
+            raise RuntimeError(f"{path.name} needs {', '.join(unknown)}, which has no platform tag")
+        needed += [(int(one[1]), int(one[2])) for one in found if one]
+    major, minor = max(needed)
+    return f"manylinux_{major}_{minor}_{platform.machine()}"
 
 
 def main() -> None:
