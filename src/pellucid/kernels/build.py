@@ -35,6 +35,16 @@ OLDEST_C_LIBRARY = 2, 17  # of the platform tags: 64-bit ARM has no older one
 SYSTEM = re.compile(r"libc\.so\.6|libm\.so\.6|ld-linux-.*")  # what a library may need
 
 
+def compiler_settings(cpu: str) -> dict[str, str]:
+    """Return the environment of a process in which Numba compiles the kernels as in the library for this processor."""
+    return {
+        "NUMBA_CPU_NAME": cpu,
+        "NUMBA_CPU_FEATURES": FEATURES[cpu],
+        "NUMBA_DISABLE_INTEL_SVML": "1",  # a library of its own, where it is installed
+        "PELLUCID_PREBUILT": "0",
+    }
+
+
 def build(folder: Path, cpus: Iterable[str] = (), signatures: Path = SIGNATURES) -> list[Path]:
     """Build the libraries for these processors, all at once, and return their files.
 
@@ -54,11 +64,8 @@ def build(folder: Path, cpus: Iterable[str] = (), signatures: Path = SIGNATURES)
         for cpu in cpus:
             paths.append(folder / f"{cpu}.so")
             settings = {
-                "NUMBA_CPU_NAME": cpu,
-                "NUMBA_CPU_FEATURES": FEATURES[cpu],
+                **compiler_settings(cpu),
                 "NUMBA_CACHE_DIR": os.path.join(temporary, cpu),  # code with calls of symbols is for no other cache
-                "NUMBA_DISABLE_INTEL_SVML": "1",  # a library of its own, where it is installed
-                "PELLUCID_PREBUILT": "0",
                 "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             }
             program = "from pellucid.kernels.build import main; main()"
