@@ -316,8 +316,8 @@ class Environment:
 
 
 def packages(folder: Path) -> tuple[Path, Path]:
-    """Return the wheel and the sdist in a folder."""
-    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    """Return the wheel for all systems and the sdist in a folder."""
+    (wheel,), (sdist,) = folder.glob("*-any.whl"), folder.glob("*.tar.gz")
     return wheel, sdist
 
 
@@ -345,7 +345,9 @@ def build(folder: Path, tools: Path, tally: Tally) -> tuple[Path, Path]:
 
 def prebuilt(sdist: Path, folder: Path) -> Path:
     """Return a wheel with prebuilt kernels, which takes minutes. Raises RuntimeError where it cannot be built."""
-    run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, sdist], folder, PELLUCID_PREBUILT="1")
+    run([sys.executable, "-m", "venv", folder / "builder"], folder)
+    pip = [folder / "builder" / "bin" / "python", "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    run([*pip, "--wheel-dir", folder, sdist], folder, PELLUCID_PREBUILT="1")
     (wheel,) = folder.glob("*-manylinux_*.whl")
     return wheel
 

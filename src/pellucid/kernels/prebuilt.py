@@ -160,8 +160,8 @@ _NUMBERS: dict[str, Callable[[Any], Any]] = {"f8": float, "i8": int}
 
 
 class Library:
-    """A shared library of kernels. ``call(codes, arguments)``, and ``replay(entries, first, last)`` and ``replay_with(x, memory,
-    entries, first, last)`` for a tape, whose entries are given as their address, are functions of it: see ``runtime.c``."""
+    """A shared library of kernels, and its functions (``runtime.c``): ``call(codes, arguments)``; for a tape, whose entries are
+    given as their address, ``replay(entries, first, last)`` and ``replay_with(x, memory, entries, first, last)``."""
 
     def __init__(self, path: Path):
         self.path = path
