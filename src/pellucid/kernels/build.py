@@ -85,7 +85,7 @@ def platform_tag(libraries: Iterable[Path]) -> str:
     """
     needed = [OLDEST_C_LIBRARY]
     for path in libraries:
-        command = ["readelf", "--dynamic", "--version-info", "--wide", path]
+        command = ["readelf", "--dynamic", "--version-info", "--wide", str(path)]
         listing = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"}).stdout
         names = re.findall(r"\(NEEDED\) .*\[(.+)\]", listing)
         versions = re.findall(r"Name: (\S+) +Flags", listing)
