@@ -1,11 +1,10 @@
 """The wheel with prebuilt kernels: with ``PELLUCID_PREBUILT=1`` in the environment, libraries for the processors of this
-architecture are built (``pellucid.kernels.build``) and put into the wheel, which is one for this system then."""
+architecture are built (``pellucid.kernels.build``) and put into the wheel. Its tag names the systems where they run then."""
 
 from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -25,13 +24,14 @@ class PrebuiltKernels(BuildHookInterface):  # type: ignore[misc]
         if not PREBUILT or self.target_name != "wheel" or version == "editable":
             return
         sys.path.insert(0, str(Path(self.root, "src")))
-        from pellucid.kernels.build import build
+        from pellucid.kernels.build import build, platform_tag
 
         self._folder = tempfile.TemporaryDirectory()
-        for path in build(Path(self._folder.name)):
+        libraries = build(Path(self._folder.name))
+        for path in libraries:
             build_data["force_include"][str(path)] = f"pellucid/kernels/libraries/{path.name}"
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+        build_data["tag"] = f"py3-none-{platform_tag(libraries)}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove what was built."""

@@ -6,7 +6,8 @@
 
 It builds a wheel and an sdist, and examines both (``twine check --strict``, ``check-wheel-contents``). For the core alone, for
 each extra alone and for all of them it makes a virtual environment, in a folder whose name has a space and letters outside
-ASCII, and installs the wheel there with pip; the core and all extras from the sdist as well. In each environment it runs the
+ASCII, and installs the wheel there with pip; the core and all extras from the sdist as well. On Linux, the environment
+``prebuilt`` has a wheel with prebuilt kernels, which must have the bits of Numba's (``prebuilt.py``). In each it runs the
 command on a small table that it writes, and tries what each extra is for: that must work where the packages of the extra are
 installed, and elsewhere end with the error that names the extra. Some circumstances are tried in the core alone and with all
 extras: no home folder and an installation that cannot be written, ``python -OO``, the locale C with and without UTF-8.
@@ -266,6 +267,13 @@ class Environment:
             problem = "" if done.returncode and named and raised else f"exit code {done.returncode}\n{done.stderr[-2000:]}"
             self.tally.note(f"{self.name}: the error without {extra}", problem)
 
+    def check_prebuilt(self) -> None:
+        """Prebuilt kernels are used without Numba, and have the bits of those that Numba compiles."""
+        check = [self.python, Path(__file__).with_name("prebuilt.py")]
+        self.attempt("prebuilt kernels, without Numba", check)
+        install = [UV, "pip", "install", "--python", self.python] if UV else [self.python, "-m", "pip", "install"]
+        self.attempt("prebuilt kernels, and Numba's", [*install, "--quiet", "numba"], check)
+
     def check_circumstances(self) -> None:
         """No home, an installation that cannot be written, -OO, and the locale C."""
         self.train_and_predict("python -OO", [self.python, "-OO", "-m", "pellucid"], "runs/OO")
@@ -308,8 +316,8 @@ class Environment:
 
 
 def packages(folder: Path) -> tuple[Path, Path]:
-    """Return the wheel and the sdist in a folder."""
-    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    """Return the wheel for all systems and the sdist in a folder."""
+    (wheel,), (sdist,) = folder.glob("*-any.whl"), folder.glob("*.tar.gz")
     return wheel, sdist
 
 
@@ -333,6 +341,15 @@ def build(folder: Path, tools: Path, tally: Tally) -> tuple[Path, Path]:
     for path in (wheel, sdist):
         print(f"   {path.name}: {path.stat().st_size / 1e6:.1f} MB")
     return wheel, sdist
+
+
+def prebuilt(sdist: Path, folder: Path) -> Path:
+    """Return a wheel with prebuilt kernels, which takes minutes. Raises RuntimeError where it cannot be built."""
+    run([sys.executable, "-m", "venv", folder / "builder"], folder)
+    pip = [folder / "builder" / "bin" / "python", "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    run([*pip, "--wheel-dir", folder, sdist], folder, PELLUCID_PREBUILT="1")
+    (wheel,) = folder.glob("*-manylinux_*.whl")
+    return wheel
 
 
 def environment(name: str, package: Path, extra: str, base: Path, interpreter: str, tally: Tally) -> Environment:
@@ -368,7 +385,7 @@ def licences(python: Path) -> dict[str, str]:
 def main() -> int:
     """Make the environments, check them, and return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    names = ["core", *extras(), "core-sdist", "all-sdist"]
+    names = ["core", *extras(), "core-sdist", "all-sdist", *(["prebuilt"] if sys.platform == "linux" else [])]
     parser.add_argument("--python", default=sys.executable, help="the interpreter of the environments (default: this one)")
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=f"of {', '.join(names)}")
     parser.add_argument("--dist", type=Path, help="a folder with a wheel and an sdist that were built before")
@@ -385,16 +402,20 @@ def main() -> int:
         base.mkdir()
         for name in options.only:
             started = time.monotonic()
-            extra = name.removesuffix("-sdist").replace("core", "")
+            extra = name.removesuffix("-sdist").replace("core", "").replace("prebuilt", "")
             package = sdist if name.endswith("-sdist") else wheel
             try:
+                package = prebuilt(sdist, base) if name == "prebuilt" else package
                 made = environment(name, package, extra, base, options.python, tally)
             except RuntimeError as error:
                 tally.note(f"{name}: installation", str(error))
                 continue
             before = tally.passed, len(tally.failures)
             made.check_command()
-            made.check_extras()
+            if name == "prebuilt":
+                made.check_prebuilt()
+            else:
+                made.check_extras()
             if name in ("core", "all"):
                 made.check_circumstances()
             if name == "all":

@@ -205,7 +205,46 @@ def test_the_stamp_changes_with_a_kernel(tmp_path, monkeypatch):
     assert prebuilt.stamp() == before
     with open(tmp_path / "compiled" / "dense.py", "a") as file:
         file.write("# changed")
-    assert prebuilt.stamp() != before
+    changed = prebuilt.stamp()
+    (tmp_path / "runtime.c").write_text("changed")
+    monkeypatch.setattr(prebuilt, "RUNTIME", tmp_path / "runtime.c")
+    assert len({before, changed, prebuilt.stamp()}) == 3
+
+
+def test_a_library_needs_no_late_c_library(folder, tmp_path):
+    library = folder / f"{CPU}.so"
+    assert build.platform_tag([library]) == f"manylinux_2_17_{build.platform.machine()}"
+    compiler = os.environ.get("CC", "gcc")
+
+    def link(name: str, *arguments: Path | str) -> Path:
+        path = tmp_path / name
+        subprocess.run([compiler, "-shared", "-fPIC", *arguments, "-o", path], check=True)
+        return path
+
+    (tmp_path / "late.c").write_text("int getentropy(void *, unsigned long); int late(void *p) { return getentropy(p, 8); }")
+    late = link("late.so", tmp_path / "late.c")  # since version 2.25
+    assert build.platform_tag([library, late]) == f"manylinux_2_25_{build.platform.machine()}"
+    other = link("other.so", tmp_path / "late.c", "-Wl,--no-as-needed", "-L", str(folder), f"-l:{CPU}.so")
+    with pytest.raises(RuntimeError, match=rf"other.so needs {CPU}.so, which not every Linux has"):
+        build.platform_tag([other])
+
+
+def test_an_argument_of_another_form_is_an_error(folder, monkeypatch):
+    library = prebuilt.Library(folder / f"{CPU}.so")
+    library.load()
+    for function in (library.call, library.replay, library.replay_with):
+        with pytest.raises(TypeError):
+            function()
+    with pytest.raises(TypeError):
+        library.replay("x", 0, 1)
+    x, readonly = np.zeros(4, np.float32), np.zeros(4, np.float32)
+    readonly.flags.writeable = False
+    with pytest.raises(ValueError, match="different sizes"):
+        library.replay_with(x, np.zeros(5, np.float32), 0, 0, 0)
+    with pytest.raises(ValueError, match="read-only"):
+        library.replay_with(x, readonly, 0, 0, 0)
+    with pytest.raises(ValueError, match="contiguous"):
+        library.replay_with(np.zeros(8, np.float32)[::2], x, 0, 0, 0)
 
 
 def test_a_function_that_returns_a_pair_is_refused(folder, tmp_path, capfd):

@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import sysconfig
@@ -30,6 +31,18 @@ CPUS = {"x86_64": ("x86-64-v3", "x86-64-v4"), "aarch64": ("generic",)}
 FEATURES = {"x86-64-v3": "+avx", "x86-64-v4": "+avx512f,-prefer-256-bit", "generic": "+neon"}
 
 RESULTS = ("none", "f8", "i8", "b1")  # what runtime.c has memory for
+OLDEST_C_LIBRARY = 2, 17  # of the platform tags: 64-bit ARM has no older one
+SYSTEM = re.compile(r"libc\.so\.6|libm\.so\.6|ld-linux-.*")  # what a library may need
+
+
+def compiler_settings(cpu: str) -> dict[str, str]:
+    """Return the environment of a process in which Numba compiles the kernels as in the library for this processor."""
+    return {
+        "NUMBA_CPU_NAME": cpu,
+        "NUMBA_CPU_FEATURES": FEATURES[cpu],
+        "NUMBA_DISABLE_INTEL_SVML": "1",  # a library of its own, where it is installed
+        "PELLUCID_PREBUILT": "0",
+    }
 
 
 def build(folder: Path, cpus: Iterable[str] = (), signatures: Path = SIGNATURES) -> list[Path]:
@@ -51,11 +64,8 @@ def build(folder: Path, cpus: Iterable[str] = (), signatures: Path = SIGNATURES)
         for cpu in cpus:
             paths.append(folder / f"{cpu}.so")
             settings = {
-                "NUMBA_CPU_NAME": cpu,
-                "NUMBA_CPU_FEATURES": FEATURES[cpu],
+                **compiler_settings(cpu),
                 "NUMBA_CACHE_DIR": os.path.join(temporary, cpu),  # code with calls of symbols is for no other cache
-                "NUMBA_DISABLE_INTEL_SVML": "1",  # a library of its own, where it is installed
-                "PELLUCID_PREBUILT": "0",
                 "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             }
             program = "from pellucid.kernels.build import main; main()"
@@ -65,6 +75,30 @@ def build(folder: Path, cpus: Iterable[str] = (), signatures: Path = SIGNATURES)
     if any(codes):
         raise RuntimeError(f"the libraries could not be built: {codes}")
     return paths
+
+
+def platform_tag(libraries: Iterable[Path]) -> str:
+    """Return the platform tag of a wheel with these libraries: ``manylinux_X_Y_…`` (PEP 600) with the lowest version of the C
+    library, glibc, that has all symbols which they need; with another C library, that of this system.
+
+    Raises RuntimeError for a library that needs more than the C library.
+    """
+    needed = [OLDEST_C_LIBRARY]
+    for path in libraries:
+        command = ["readelf", "--dynamic", "--version-info", "--wide", str(path)]
+        listing = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"}).stdout
+        names = re.findall(r"\(NEEDED\) .*\[(.+)\]", listing)
+        versions = re.findall(r"Name: (\S+) +Flags", listing)
+        found = [re.fullmatch(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?", version) for version in versions]
+        if not versions:
+            return sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        if others := [name for name in names if not SYSTEM.fullmatch(name)]:
+            raise RuntimeError(f"{path.name} needs {', '.join(others)}, which not every Linux has")
+        if unknown := [version for version, one in zip(versions, found, strict=True) if one is None]:
+            raise RuntimeError(f"{path.name} needs {', '.join(unknown)}, which has no platform tag")
+        needed += [(int(one[1]), int(one[2])) for one in found if one]
+    major, minor = max(needed)
+    return f"manylinux_{major}_{minor}_{platform.machine()}"
 
 
 def main() -> None:
@@ -87,7 +121,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         objects = _write_objects([compiled for _, compiled in entries], cpu, Path(temporary))
         source = Path(temporary, "library.c")
-        source.write_text((HERE / "runtime.c").read_text() + _tables(entries))
+        source.write_text(prebuilt.RUNTIME.read_text() + _tables(entries))
         replay = next(_symbol(compiled) for line, compiled in entries if line.startswith("tape._replay "))
         macros = {"CELLS": atomics.NUM_CELLS, "VECTOR_BYTES": simd.VECTOR_BYTES, "REPLAY": f'"{replay}"'}
         macros |= {"FLOATS": prebuilt.FLOATS, "INTEGERS": prebuilt.SIZES[-1]}
@@ -98,8 +132,8 @@ def main() -> None:
         options = ["-shared", "-fPIC", "-O2", "-s", "-fvisibility=hidden", "-Wl,--gc-sections,--exclude-libs,ALL,-Bsymbolic"]
         exported = Path(temporary, "exported")
         exported.write_text(
-            "{ global: pellucid_cells; pellucid_call; pellucid_replay; pellucid_replay_with; pellucid_runs_here; "
-            "pellucid_stamp; pellucid_vector_bytes; pellucid_signatures; pellucid_functions; local: *; };"
+            "{ global: pellucid_cells; pellucid_entries; pellucid_runs_here; pellucid_stamp; pellucid_vector_bytes; "
+            "pellucid_signatures; pellucid_functions; local: *; };"
         )
         options.append(f"-I{sysconfig.get_path('include')}")
         options.append(f"-Wl,--version-script={exported}")

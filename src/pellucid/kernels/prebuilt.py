@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
 import inspect
 import os
 import struct
@@ -31,6 +32,7 @@ from pellucid.kernels.sources import KERNELS, source_stamp
 from pellucid.kernels.window import Window
 
 FOLDER = Path(__file__).parent / "libraries"
+RUNTIME = Path(__file__).parent / "runtime.c"
 FLOATS = 8  # floating-point arguments are passed in as many registers
 SIZES = (16, 24, 32, 48, 64, 96, 128, 192)  # numbers of other arguments of the calls that are compiled
 
@@ -51,7 +53,8 @@ _SCALARS: dict[type, str] = {
 def stamp() -> str:
     """Return what a library must have been built from to be called from here: the sources of the kernels, and the form of a
     call. Takes a millisecond."""
-    return f"{source_stamp(KERNELS)} {FLOATS} {SIZES} {Window._fields}"
+    runtime = hashlib.sha256(RUNTIME.read_bytes()).hexdigest()
+    return f"{source_stamp(KERNELS)} {runtime} {FLOATS} {SIZES} {Window._fields}"
 
 
 class NotPrebuilt(Exception):
@@ -157,19 +160,15 @@ _NUMBERS: dict[str, Callable[[Any], Any]] = {"f8": float, "i8": int}
 
 
 class Library:
-    """A shared library of kernels. ``call(codes, arguments)``, and ``replay(address of entries, first, last)`` for a tape,
-    are functions of it: see ``runtime.c``."""
+    """A shared library of kernels, and its functions (``runtime.c``): ``call(codes, arguments)``; for a tape, whose entries are
+    given as their address, ``replay(entries, first, last)`` and ``replay_with(x, memory, entries, first, last)``."""
 
     def __init__(self, path: Path):
         self.path = path
         self._code = ctypes.CDLL(str(path))
-        self.call = ctypes.PyDLL(str(path)).pellucid_call
-        self.call.argtypes, self.call.restype = (ctypes.py_object, ctypes.py_object), ctypes.py_object
-        self.replay = self._code.pellucid_replay
-        self.replay.argtypes, self.replay.restype = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64), ctypes.c_int64
-        self._replay_with = self._code.pellucid_replay_with
-        self._replay_with.argtypes = (ctypes.c_void_p, ctypes.c_void_p, *(ctypes.c_int64,) * 4)
-        self._replay_with.restype = ctypes.c_int64
+        entries = ctypes.PyDLL(str(path)).pellucid_entries
+        entries.restype = ctypes.py_object
+        self.call, self.replay, self.replay_with = entries()
         self.vector_bytes = int(ctypes.c_int64.in_dll(self._code, "pellucid_vector_bytes").value)
         self.codes: dict[str, dict[str, tuple[int, str]]] = {}
 
@@ -177,11 +176,6 @@ class Library:
     def runs_here(self) -> bool:
         """Whether this processor has all instructions that the library's code may use."""
         return bool(self._code.pellucid_runs_here())
-
-    def replay_with(self, x: Any, memory: Any, entries: int, first: int, last: int) -> int:
-        """Copy x to ``memory``, flat arrays of float32, and replay a tape, as ``_replay_with`` in ``compiled/tape.py`` does."""
-        addresses = (array.__array_interface__["data"][0] for array in (x, memory))
-        return int(self._replay_with(*addresses, x.size, entries, first, last))
 
     def load(self) -> None:
         """Read the list of the functions."""

@@ -27,7 +27,8 @@ locks["release"].argtypes = (ctypes.c_void_p,)
 for _name in ("acquire", "release"):
     llvm.add_symbol(f"pellucid_{_name}_lock", ctypes.cast(locks[_name], ctypes.c_void_p).value)
 
-IS_X86 = llvm.get_process_triple().startswith(("x86", "i686"))
+_TRIPLE = llvm.get_process_triple()
+IS_X86, IS_ARM64 = _TRIPLE.startswith(("x86", "i686")), _TRIPLE.startswith(("aarch64", "arm64"))
 _i64, _i32, _bytes = ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
 
 
@@ -89,6 +90,9 @@ def spin_wait_hint(typing):
         if IS_X86:
             pause = ir.FunctionType(ir.VoidType(), [])
             builder.call(cgutils.get_or_insert_function(builder.module, pause, "llvm.x86.sse2.pause"), [])
+        elif IS_ARM64:  # its own hint, yield, takes no time on most processors; a barrier for instructions takes some cycles
+            barrier = ir.FunctionType(ir.VoidType(), [_i32])
+            builder.call(cgutils.get_or_insert_function(builder.module, barrier, "llvm.aarch64.isb"), [_i32(15)])
         return context.get_dummy_value()
 
     return types.void(), emit
