@@ -725,6 +725,10 @@ class Kernels(KernelRuntime, Protocol):
     def clip(self, g: Array, limit: float) -> None:
         """Clip every element to [−limit, limit]."""
 
+    def clip_norm(self, g: Array, limit: float, squares: Array) -> None:
+        """Scale down g if its norm is larger than ``limit``. ``squares`` (1) holds ‖g‖² in float64; it is empty where that is
+        not known."""
+
     def clip_column_norms(self, W: Array, limit: float) -> None:
         """Scale down the columns of W (n, k) whose norm is larger than ``limit``."""
 

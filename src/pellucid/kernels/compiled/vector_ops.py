@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from pellucid.core.memory import Array
+from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import inner_jit, jit, u64
 from pellucid.kernels.compiled.reductions import SHORT_SUM
 from pellucid.kernels.compiled.simd import add_rows, address_of, copy_rows
@@ -174,6 +175,13 @@ def _clip_task(g, limit, task):
 @jit
 def clip(g, limit):
     parallel_for(_clip_task, (g, g.dtype.type(limit)), num_chunks(g))
+
+
+@jit
+def clip_norm(g, limit, squares):
+    norm = math.sqrt(squares[0] if squares.size else sum_of_squares(g))
+    if norm > limit:
+        indirect_call(scale, (g, limit / norm))
 
 
 @inner_jit

@@ -1,0 +1,55 @@
+"""Recorded updates: the kernels of an optimizer as calls on a tape, which follow the passes of a recorded step.
+
+The arrays of an update are the same at every step. What differs are numbers: the learning rate, the number of the step, and what
+components compute from them. They are written into the words of the tape before each replay. What a kernel reads from memory,
+such as the norm of the gradient for ClipNorm, is computed by a call before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pellucid.core.memory import Array
+from pellucid.optim.updater import Updater, apply_all
+
+
+class RecordedUpdate:
+    """The update of the parameters θ with the gradient g by an optimizer, recorded on ``tape``.
+
+    The tape begins with the sum of the squares of g over the trained parameters, and the limit ``max_squares`` for it: where it
+    is exceeded, a replay ends before the update.
+    """
+
+    def __init__(self, updater: Updater, theta: Array, g: Array, recorder: Any, max_squares: float):
+        """``recorder`` is a recording kernel set. Raises ``recorder.NotRecordable`` for an update that cannot be recorded."""
+        self._bound = updater.bound(theta, g)
+        self._notes = _Notes()
+        self.tape = recorder.new_tape()
+        self.tape.note(recorder.function("sum_of_squares"), (updater.trained(g),))
+        self._squares: Array = self.tape.result
+        self.tape.limit(self._squares, 1.0, max_squares)
+        apply_all(self._bound, 0.0, 1, self._squares, self._notes)  # type: ignore[arg-type]  # it has what components call
+        self._numbers = [self.tape.note(recorder.function(name), arguments) for name, arguments in self._notes.calls]
+
+    def prepare(self, rate: float, step: int) -> None:
+        """Write the numbers of this step: see ``Updater.update``."""
+        self._notes.calls.clear()
+        apply_all(self._bound, rate, step, self._squares, self._notes)  # type: ignore[arg-type]
+        for numbers, (_, arguments) in zip(self._numbers, self._notes.calls, strict=True):
+            for words, place, index in numbers:
+                words[place] = arguments[index]
+
+
+class _Notes:
+    """A kernel set that computes nothing. ``calls`` are the names and the arguments of the kernels that are called."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, tuple[Any, ...]]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def note(*arguments: Any) -> None:
+            self.calls.append((name, arguments))
+
+        setattr(self, name, note)
+        return note
