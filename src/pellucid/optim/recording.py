@@ -37,8 +37,8 @@ class RecordedUpdate:
         self._notes.calls.clear()
         apply_all(self._bound, rate, step, self._squares, self._notes)  # type: ignore[arg-type]
         for numbers, (_, arguments) in zip(self._numbers, self._notes.calls, strict=True):
-            for words, place, index in numbers:
-                words[place] = arguments[index]
+            for memory, place, index in numbers:
+                memory[place] = arguments[index]
 
 
 class _Notes:

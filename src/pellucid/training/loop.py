@@ -147,7 +147,7 @@ def take_step(state: ModelState, step: Step, x: Any, targets: Any, weights: Any,
     if loss is None:
         loss, squares = _compute_gradient(state, step, x, targets, weights, rate, where)
         state.updater.update(state.parameters, step.gradient, rate, state.steps + 1, squares)
-    _accept(state, step)
+    accept(state, step)
     return loss
 
 
@@ -172,7 +172,7 @@ def in_bounds(state: ModelState, loss: float, squares: float) -> bool:
     return loss <= state.output.divergence_limit and squares <= MAX_SUM_OF_SQUARES
 
 
-def _accept(state: ModelState, step: Step) -> None:
+def accept(state: ModelState, step: Step) -> None:
     """Accept the running statistics of a step, whose update has been made, and count it."""
     if len(state.statistics):
         state.statistics[:] = step.statistics
@@ -209,7 +209,7 @@ class Accumulation:
         scale = 1 / weight if weight > 0 else 0.0
         state.kernels.scale(total, scale)
         state.updater.update(state.parameters, total, rate, state.steps + 1)
-        _accept(state, step)
+        accept(state, step)
         return loss * scale
 
 

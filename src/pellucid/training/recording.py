@@ -43,17 +43,30 @@ MAX_PREDICTED = 64  # samples: the Python between the kernels takes less than a 
 
 @dataclass
 class _Loss:
-    """The loss of a recorded step: what it was computed from, where the sum Σ w l is, and the factor 1/Σ w."""
+    """The loss of a recorded step: the sum of weights Σ w, the ``arrays`` of the last step (targets, weights, outputs), and
+    where the sum Σ w l is."""
 
     total: float
-    like: list[tuple[Any, Any]]
+    arrays: list[Array]
     sum: Array
+
+    def fits(self, total: float, arrays: list[Array]) -> bool:
+        """Return whether the loss of a step with these arrays is computed by the same calls, and keep the arrays."""
+        if total != self.total:
+            return False
+        for array, before in zip(arrays, self.arrays, strict=True):
+            is_like = array is before or (array.shape == before.shape and array.dtype == before.dtype)
+            if not (is_like and array.flags.c_contiguous):
+                return False
+        self.arrays = arrays
+        return True
 
 
 @dataclass
 class _Recording:
-    """The passes of one batch shape. Their tape has four pieces: the forward pass, from part ``loss_begins`` on the loss, from
-    ``backward_begins`` on the backward pass, and from ``update_begins`` on the ``update``, if there is one. ``samples`` are the samples, or copies that the tape reads in their place.
+    """The passes of one batch shape. Their tape has five pieces: the check that the samples are finite, which is not replayed
+    where that is known, from part ``begins`` on the forward pass, from ``loss_begins`` on the loss, from ``backward_begins`` on
+    the backward pass, and from ``update_begins`` on the ``update``, if there is one. ``samples`` are the samples, or copies that the tape reads in their place.
 
     In prediction, the head is after the forward pass, and writes ``outputs``. In generation, layers go on from the ``past``.
     """
@@ -64,7 +77,9 @@ class _Recording:
     has_copies: bool
     place: int
     z: Any
+    begins: int
     loss_begins: int
+    is_checked: bool
     backward_begins: int = 0
     dz: Any = None
     dx: Any = None
@@ -102,28 +117,29 @@ class RecordedExecution:
         step: int,
         offset: int,
         update: RecordedUpdate | None = None,
+        is_finite: bool = True,
     ) -> float | None:
         """Make a whole step: both passes, the loss, and the ``update`` if it is given. Returns the mean loss.
 
         The result is None if the step has not been recorded yet. With an update, it is also None, and the parameters are
-        unchanged, if the loss or the gradient is out of bounds. The other arguments are those of :meth:`forward` and
-        ``Output.mean_loss``. Losses are recorded for one sum of weights.
+        unchanged, if the loss or the gradient is out of bounds; where it is not known that x ``is_finite``, also if it is not.
+        The other arguments are those of :meth:`forward` and ``Output.mean_loss``. Losses are recorded for one sum of weights.
         """
         recording = self._recordings.get((True, None, offset % self._group, *_shapes(x)))
         if recording is None or (loss := recording.loss) is None:
             return None
         arrays = [targets, weights, outputs]
-        if total != loss.total or [(a.shape, a.dtype) for a in arrays] != loss.like or not _are_contiguous(arrays):
+        if not loss.fits(total, arrays) or not (is_finite or recording.is_checked):
             return None
         self._begin(recording, x, step, offset, arrays)
         if update is None:
-            recording.tape.replay(0, recording.update_begins)
+            recording.tape.replay(recording.begins, recording.update_begins)
         else:
             if recording.update is None:
                 recording.update = update
                 recording.tape.limit(loss.sum, 1 / total, output.divergence_limit)
                 recording.tape.extend(update.tape)
-            if not recording.tape.replay(0):
+            if not recording.tape.replay(recording.begins if is_finite else 0):
                 return None
         return float(loss.sum[0]) * (1 / total)
 
@@ -144,7 +160,7 @@ class RecordedExecution:
         self._is_replayed = recording is not None
         if recording is not None:
             self._begin(recording, x, step, offset)
-            recording.tape.replay(0, recording.loss_begins)
+            recording.tape.replay(recording.begins, recording.loss_begins)
         elif self._can_record(x, training, offset):
             recording = self._record(x, training, step, offset, past)
         else:
@@ -216,10 +232,9 @@ class RecordedExecution:
         self._keep(recording)
         return recording.dx
 
-    @property
-    def has_recordings(self) -> bool:
-        """Whether a pass has been recorded; the kernels of the update after it are compiled then, too."""
-        return bool(self._recordings)
+    def has_recorded(self, x: Any) -> bool:
+        """Return whether a training step for samples of the shape of x, from the beginning of a batch, has been recorded."""
+        return (True, None, 0, *_shapes(x)) in self._recordings
 
     def recorded_update(self, updater: Updater, theta: Array, g: Array) -> RecordedUpdate | None:
         """Return the update of θ with the gradient g, for :meth:`step`; None if it cannot be recorded."""
@@ -267,10 +282,17 @@ class RecordedExecution:
         tape = self._kernels.new_tape()
         if not copies:
             tape.follow(array_list(x))
+        if training:
+            for array in array_list(x):
+                with self._recording_on(tape):
+                    self._kernels.all_finite(array)
+                if tape.result is not None:
+                    tape.limit(tape.result, 1.0, 0.0)  # NaN is above every limit
+        is_checked, begins = tape.result is not None, tape.mark()
         with self._recording_on(tape):
             z = self._execution.forward(x, training=training, keep=training, step=step, offset=offset, past=past)
         tape.note_readers(array_list(z))
-        return _Recording(tape, training, array_list(x), copies, offset % self._group, z, tape.mark(), past=past)
+        return _Recording(tape, training, array_list(x), copies, offset % self._group, z, begins, tape.mark(), is_checked, past=past)
 
     def _record_loss(self, recording: _Recording, output: Any, targets: Any, weights: Any, total: Any, outputs: Any) -> None:
         """Record the loss, if it is nothing but calls of kernels, of which the last one returns it."""
@@ -284,7 +306,7 @@ class RecordedExecution:
         with self._recording_on(tape):
             value = output.compute(recording.z, targets, weights, 1 / total, outputs, recording.dz, self._kernels)
         if tape.mark() == begin + 1 and tape.result is not None and tape.result.tobytes() == np.float64(value).tobytes():
-            recording.loss = _Loss(total, [(a.shape, a.dtype) for a in arrays], tape.result)
+            recording.loss = _Loss(total, arrays, tape.result)
 
     @contextlib.contextmanager
     def _recording_on(self, tape: Any) -> Iterator[None]:

@@ -157,10 +157,10 @@ class Tape:
         self._append(words, arguments)
         return result
 
-    def note(self, function: Any, arguments: tuple[Any, ...]) -> list[tuple[Array, int, int]]:
-        """Record a call without making it. Returns its numbers, each as (words, place in the words, index of the argument).
+    def note(self, function: Any, arguments: tuple[Any, ...]) -> list[tuple[Any, int, int]]:
+        """Record a call without making it. Returns its numbers, each as (memory, place in the memory, index of the argument).
 
-        A replay uses what is in the words then. Raises NotRecordable for what is not a compiled function, and for numbers that
+        A replay uses what is in the memory then. Raises NotRecordable for what is not a compiled function, and for numbers that
         are neither float nor int.
         """
         if not isinstance(function, _COMPILED):
@@ -169,13 +169,14 @@ class Tape:
             self._append(words := self._encode(function, arguments), arguments)
         except NotPrebuilt:
             raise NotRecordable from None
-        numbers: list[tuple[Array, int, int]] = []
+        numbers: list[tuple[Any, int, int]] = []
+        as_floats, as_integers = memoryview(words.view(np.float64)), memoryview(words)  # quicker to write to than arrays
         floats, integers = list[int](), [0, 0]  # of the arguments before, with the two addresses that are the first integers
         for index, argument in enumerate(arguments):
             if isinstance(argument, float):
-                numbers.append((words.view(np.float64), 1 + len(floats), index))
+                numbers.append((as_floats, 1 + len(floats), index))
             elif isinstance(argument, int) and not isinstance(argument, bool):
-                numbers.append((words, 1 + FLOATS + len(integers), index))
+                numbers.append((as_integers, 1 + FLOATS + len(integers), index))
             elif not isinstance(argument, (bool, np.ndarray)):
                 raise NotRecordable
             words_of([argument], integers, floats)

@@ -61,16 +61,17 @@ def _all_finite_task(x, sums, task):
 
 @jit
 def _all_finite(x):
+    """Return 0, or NaN if there is an element that is NaN or infinite."""
     sums = np.empty((x.size + CHECK_CHUNK - 1) // CHECK_CHUNK, x.dtype)
     parallel_for(_all_finite_task, (x, sums), len(sums))
-    zero = total = x.dtype.type(0)
+    total = x.dtype.type(0)
     for i in range(len(sums)):
         total += sums[i]
-    return total == zero
+    return np.float64(total)
 
 
 def all_finite(x: Array) -> bool:
-    return bool(_all_finite(x.reshape(-1)))
+    return bool(_all_finite(x.reshape(-1)) == 0)
 
 
 @inner_jit
