@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pellucid.core.config import OpenFraction, Positive, Range
 from pellucid.core.memory import Array
@@ -31,8 +31,6 @@ class Rprop(Rule):
     The size of the gradient has no effect, so its sign must be right: give the whole training set as one batch. On small
     batches, signs change at random and the steps shrink to ``shortest``.
     """
-
-    records: ClassVar[bool] = True
 
     learning_rate: Positive | Schedule = 0.01
     decrease: OpenFraction = 0.5

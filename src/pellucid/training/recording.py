@@ -55,8 +55,9 @@ class _Loss:
         if total != self.total:
             return False
         for array, before in zip(arrays, self.arrays, strict=True):
-            is_like = array is before or (array.shape == before.shape and array.dtype == before.dtype)
-            if not (is_like and array.flags.c_contiguous):
+            if array is not before and not (
+                array.shape == before.shape and array.dtype == before.dtype and array.flags.c_contiguous
+            ):
                 return False
         self.arrays = arrays
         return True

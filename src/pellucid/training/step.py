@@ -116,7 +116,7 @@ class GradientStep:
         not. The other arguments are those of a call.
         """
         state = self.state
-        if not self._updates or type(rate) is not float:
+        if not self._updates:
             return None
         if self._update is None and self.has_recorded(x):
             self._update = self._recorded.recorded_update(state.updater, state.parameters, self.gradient)
