@@ -419,7 +419,7 @@ def infinite_parameter(x, state):
 
 
 def large_loss(x, state):
-    state.parameters *= np.float32(1e4)  # and the gradient is in bounds
+    state.parameters *= np.float32(1e8)  # and the gradient is in bounds
 
 
 def large_gradient(x, state):
