@@ -500,7 +500,7 @@ class Kernels(KernelRuntime, Protocol):
     def softmax_cross_entropy_labels(
         self, z: Array, labels: Array, weights: Array, scale: float, smoothing: float, a: Array, dz: Array
     ) -> float:
-        """Cross-entropy after softmax, from logits and labels, with label smoothing."""
+        """Cross-entropy after softmax, from logits and labels, with label smoothing; NaN if a label is not from 0 to k − 1."""
 
     def softmax_cross_entropy(
         self, z: Array, targets: Array, weights: Array, scale: float, smoothing: float, a: Array, dz: Array

@@ -23,33 +23,42 @@ class RecordedUpdate:
 
     def __init__(self, updater: Updater, theta: Array, g: Array, recorder: Any, max_squares: float):
         """``recorder`` is a recording kernel set. Raises ``recorder.NotRecordable`` for an update that cannot be recorded."""
-        self._bound = updater.bound(theta, g)
-        self._notes = _Notes()
         self.tape = recorder.new_tape()
         self.tape.note(recorder.function("sum_of_squares"), (updater.trained(g),))
         self._squares: Array = self.tape.result
         self.tape.limit(self._squares, 1.0, max_squares)
-        apply_all(self._bound, 0.0, 1, self._squares, self._notes)  # type: ignore[arg-type]  # it has what components call
-        self._numbers = [self.tape.note(recorder.function(name), arguments) for name, arguments in self._notes.calls]
+        self._bound = updater.bound(theta, g)
+        self._numbers: list[list[tuple[Any, int, int]]] = []  # of each call: see Tape.note
+
+        def note(name: str, arguments: tuple[Any, ...]) -> None:
+            self._numbers.append(self.tape.note(recorder.function(name), arguments))
+
+        apply_all(self._bound, 0.0, 1, self._squares, _Calls(note))  # type: ignore[arg-type]  # it takes the place of kernels
+        self._following = iter(self._numbers)
+        self._calls: Any = _Calls(self._write)
 
     def prepare(self, rate: float, step: int) -> None:
         """Write the numbers of this step: see ``Updater.update``."""
-        self._notes.calls.clear()
-        apply_all(self._bound, rate, step, self._squares, self._notes)  # type: ignore[arg-type]
-        for numbers, (_, arguments) in zip(self._numbers, self._notes.calls, strict=True):
-            for memory, place, index in numbers:
-                memory[place] = arguments[index]
+        self._following = iter(self._numbers)
+        apply_all(self._bound, rate, step, self._squares, self._calls)
+
+    def _write(self, name: str, arguments: tuple[Any, ...]) -> None:
+        """Write the numbers among the arguments of the following call."""
+        for memory, place, index in next(self._following):
+            memory[place] = arguments[index]
 
 
-class _Notes:
-    """A kernel set that computes nothing. ``calls`` are the names and the arguments of the kernels that are called."""
+class _Calls:
+    """A kernel set that computes nothing, but calls ``function(name, arguments)`` for each call of a kernel."""
 
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, tuple[Any, ...]]] = []
+    def __init__(self, function: Callable[[str, tuple[Any, ...]], None]):
+        self._function = function
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        def note(*arguments: Any) -> None:
-            self.calls.append((name, arguments))
+        function = self._function
 
-        setattr(self, name, note)
-        return note
+        def call(*arguments: Any) -> None:
+            function(name, arguments)
+
+        setattr(self, name, call)
+        return call

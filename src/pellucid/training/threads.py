@@ -8,7 +8,9 @@ pool of its own. Only one of the two pools is used at a time: together they woul
 from __future__ import annotations
 
 import functools
+import math
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ from pellucid.kernels import Kernels, name_of
 from pellucid.training import blas
 
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "quota period": microseconds of processor time in each period
+
+ASKED_AGAIN = 0.001  # seconds
 
 # Below this many multiply-adds, the products of a step are finished before BLAS has woken a second thread.
 MIN_WORK_BLAS = 4_000_000
@@ -47,6 +51,7 @@ class Threads:
 
 
 _limit: int | None = None
+_allowed, _asked = 1, -math.inf  # the number of cores in the affinity mask, and when that was
 
 
 def limit_threads(count: int | None) -> None:
@@ -82,9 +87,15 @@ def share_of_cores(own: frozenset[int], masks: Sequence[frozenset[int]]) -> int:
 
 
 def available_cores() -> int:
-    """Return the number of cores this process may use: its affinity mask, its container's quota and :func:`limit_threads`."""
-    allowed = len(affinity())
-    return min(allowed, _cpu_quota() or allowed, _limit or allowed)
+    """Return the number of cores this process may use: its affinity mask, its container's quota and :func:`limit_threads`.
+
+    The system is asked for the mask at most every ASKED_AGAIN seconds: a short step would notice the time that this takes.
+    """
+    global _allowed, _asked
+    now = time.monotonic()
+    if now - _asked > ASKED_AGAIN:
+        _allowed, _asked = len(affinity()), now
+    return min(_allowed, _cpu_quota() or _allowed, _limit or _allowed)
 
 
 @functools.cache

@@ -275,8 +275,8 @@ class Trainer:
         """Make an update on a batch like an earlier one; None, without an update, where :meth:`train_on_batch` has to be called.
 
         All checks but two have had their answer then, for arrays of these shapes, dtypes and layouts that the network reads as
-        they are. The targets are checked here, and that x is finite is checked by the call that makes the step. Raises
-        DataError for targets with invalid values.
+        they are. That x is finite is checked by the call that makes the step. So are labels, where their loss finds bad ones;
+        other targets are checked here. Raises DataError for targets with invalid values.
         """
         state, step = self.state, self._gradient_step
         if type(x) is not np.ndarray or type(y) is not np.ndarray or type(stage) is not Passthrough or x.dtype != state.dtype:
@@ -286,7 +286,8 @@ class Trainer:
             return None
         if y.dtype.kind not in "biuf" or y.shape[:1] != x.shape[:1] or current().size > 1:
             return None
-        targets, rate = state.output.targets(y), state.updater.rate_outside(state.steps + 1)
+        are_labels = state.loss.finds_bad_labels and y.ndim == 1 and y.dtype == np.int64
+        targets, rate = y if are_labels else state.output.targets(y), state.updater.rate_outside(state.steps + 1)
         with state.threads(len(x)).applied(state.kernels):
             loss = step.with_update(x, targets, ones(len(x)), rate, is_finite=False)
         if loss is not None:

