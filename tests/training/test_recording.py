@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from pellucid import (
+    L1,
+    L2,
     LSTM,
     SGD,
     Accuracy,
@@ -32,8 +34,6 @@ from pellucid import (
     ElasticNet,
     Embedding,
     Flatten,
-    L1,
-    L2,
     Layer,
     LayerSpec,
     LearnedScale,

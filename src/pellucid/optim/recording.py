@@ -1,8 +1,8 @@
 """Recorded updates: the kernels of an optimizer as calls on a tape, which follow the passes of a recorded step.
 
-The arrays of an update are the same at every step. What differs are numbers: the learning rate, the number of the step, and what
-components compute from them. They are written into the words of the tape before each replay. What a kernel reads from memory,
-such as the norm of the gradient for ClipNorm, is computed by a call before it.
+The arrays of an update are the same at every step. What differs are numbers: the learning rate, the number of the step, and
+what components compute from them. They are written into the words of the tape before each replay. What a kernel reads from
+memory, such as the norm of the gradient for ClipNorm, is computed by a call before it.
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ class Updater:
 
 
 def apply_all(bound: Sequence[BoundComponent], rate: float, step: int, squares: Array | None, kernels: Kernels) -> None:
-    """Make one step with these components in order; see :meth:`Updater.update`. ``squares`` (1) are None if they are unknown."""
+    """Make one step with these components in order; see :meth:`Updater.update`. ``squares`` (1) is None if it is unknown."""
     for component, theta, g, state, factor in bound:
         if squares is not None and isinstance(component, ClipNorm):
             component.clip(g, squares, kernels)

@@ -65,9 +65,12 @@ class _Loss:
 
 @dataclass
 class _Recording:
-    """The passes of one batch shape. Their tape has five pieces: the check that the samples are finite, which is not replayed
-    where that is known, from part ``begins`` on the forward pass, from ``loss_begins`` on the loss, from ``backward_begins`` on
-    the backward pass, and from ``update_begins`` on the ``update``, if there is one. ``samples`` are the samples, or copies that the tape reads in their place.
+    """The passes of one batch shape.
+
+    Their tape has five pieces: the check that the samples are finite, which is not replayed where that is known, from part
+    ``begins`` on the forward pass, from ``loss_begins`` on the loss, from ``backward_begins`` on the backward pass, and from
+    ``update_begins`` on the ``update``, if there is one. ``is_checked`` says whether there is the first. ``samples`` are the
+    samples, or copies that the tape reads in their place.
 
     In prediction, the head is after the forward pass, and writes ``outputs``. In generation, layers go on from the ``past``.
     """
@@ -293,7 +296,8 @@ class RecordedExecution:
         with self._recording_on(tape):
             z = self._execution.forward(x, training=training, keep=training, step=step, offset=offset, past=past)
         tape.note_readers(array_list(z))
-        return _Recording(tape, training, array_list(x), copies, offset % self._group, z, begins, tape.mark(), is_checked, past=past)
+        place, loss_begins = offset % self._group, tape.mark()
+        return _Recording(tape, training, array_list(x), copies, place, z, begins, loss_begins, is_checked, past=past)
 
     def _record_loss(self, recording: _Recording, output: Any, targets: Any, weights: Any, total: Any, outputs: Any) -> None:
         """Record the loss, if it is nothing but calls of kernels, of which the last one returns it."""

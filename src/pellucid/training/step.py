@@ -82,7 +82,7 @@ class GradientStep:
         self._g = state.layout.views(self.gradient)
         self._weighed: Any = None  # the weights of the last step, if they are all 1
         self._update: RecordedUpdate | None = None
-        self._updates = self._recorded is not None and self._of_training and state.updater.records
+        self._updates = self._of_training and state.updater.records  # False if updates cannot be recorded
         self._outputs = empty(0, state.output.metric_shape, state.dtype)
         self.outputs = self._outputs
 
@@ -116,13 +116,15 @@ class GradientStep:
         not. The other arguments are those of a call.
         """
         state = self.state
-        if not self._updates:
+        if not self._updates or self._recorded is None:
             return None
-        if self._update is None and self.has_recorded(x):
-            self._update = self._recorded.recorded_update(state.updater, state.parameters, self.gradient)
-            self._updates = self._update is not None
         if self._update is None:
-            return None
+            if not self._recorded.has_recorded(x):  # nor has an update been made, whose kernels must be compiled
+                return None
+            self._update = self._recorded.recorded_update(state.updater, state.parameters, self.gradient)
+            if self._update is None:
+                self._updates = False
+                return None
         self._update.prepare(rate, state.steps + 1)
         return self._replayed(x, targets, weights, state.steps + 1, 0, self._update, is_finite)
 

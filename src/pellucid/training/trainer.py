@@ -272,7 +272,8 @@ class Trainer:
             return take_step(state, step, x, targets, weights, rate, f"step {state.steps + 1}")
 
     def repeated(self, x: Any, y: Any, stage: AnyStage | None) -> float | None:
-        """Make an update on a batch like an earlier one; None, without an update, where :meth:`train_on_batch` has to be called.
+        """Make an update on a batch like an earlier one, and return the mean loss before it; None, without an update, where
+        :meth:`train_on_batch` has to be called.
 
         All checks but two have had their answer then, for arrays of these shapes, dtypes and layouts that the network reads as
         they are. That x is finite is checked by the call that makes the step. So are labels, where their loss finds bad ones;

@@ -170,7 +170,7 @@ class Tape:
         except NotPrebuilt:
             raise NotRecordable from None
         numbers: list[tuple[Any, int, int]] = []
-        as_floats, as_integers = memoryview(words.view(np.float64)), memoryview(words)  # quicker to write to than arrays
+        as_floats, as_integers = words.view(np.float64).data, words.data  # quicker to write to than arrays
         floats, integers = list[int](), [0, 0]  # of the arguments before, with the two addresses that are the first integers
         for index, argument in enumerate(arguments):
             if isinstance(argument, float):
@@ -183,7 +183,7 @@ class Tape:
         return numbers
 
     def limit(self, value: Array, factor: float, most: float) -> None:
-        """Record a limit: a replay ends here unless the number in ``value`` (float64), times ``factor``, is at most ``most``."""
+        """Record a limit: a replay ends here unless the number in ``value`` (float64) times ``factor`` is at most ``most``."""
         words = np.array([address_of(value), 0, 0])
         words.view(np.float64)[1:] = factor, most
         self._append(words, value)
