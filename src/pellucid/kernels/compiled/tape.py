@@ -148,7 +148,7 @@ class Tape:
         """Call a compiled function, and record the call. Returns its result."""
         result = function(*arguments)
         try:
-            words = self._encode(function, arguments)
+            words, _ = self._encode(function, arguments)
         except NotRecordable:
             self.run(lambda: function(*arguments), [one for one in arguments if isinstance(one, np.ndarray)])
             return result
@@ -166,20 +166,21 @@ class Tape:
         if not isinstance(function, _COMPILED):
             raise NotRecordable
         try:
-            self._append(words := self._encode(function, arguments), arguments)
+            words, values = self._encode(function, arguments)
         except NotPrebuilt:
             raise NotRecordable from None
+        self._append(words, values)
         numbers: list[tuple[Any, int, int]] = []
         as_floats, as_integers = words.view(np.float64).data, words.data  # quicker to write to than arrays
         floats, integers = list[int](), [0, 0]  # of the arguments before, with the two addresses that are the first integers
-        for index, argument in enumerate(arguments):
-            if isinstance(argument, float):
+        for index, value in enumerate(values):
+            if isinstance(value, float):
                 numbers.append((as_floats, 1 + len(floats), index))
-            elif isinstance(argument, int) and not isinstance(argument, bool):
+            elif isinstance(value, int) and not isinstance(value, bool):
                 numbers.append((as_integers, 1 + FLOATS + len(integers), index))
-            elif not isinstance(argument, (bool, np.ndarray)):
+            elif not isinstance(value, (bool, np.ndarray)):
                 raise NotRecordable
-            words_of([argument], integers, floats)
+            words_of([value], integers, floats)
         return numbers
 
     def limit(self, value: Array, factor: float, most: float) -> None:
@@ -299,7 +300,8 @@ class Tape:
                 return k
         return None
 
-    def _encode(self, function: Any, arguments: tuple[Any, ...]) -> Array:
+    def _encode(self, function: Any, arguments: tuple[Any, ...]) -> tuple[Array, Sequence[Any]]:
+        """Return the words of a call, and the arguments as the code wants them."""
         code = code_of(function, arguments)
         if code is None or code[1] not in ("none", "f8"):
             raise NotRecordable
@@ -321,7 +323,7 @@ class Tape:
             k = self._input_of(*_extent(array))
             if k is not None:
                 self._moved[k].append((words, 1 + FLOATS + place, address_of(array) - self._inputs[k][0]))
-        return words
+        return words, values
 
 
 def address_of(array: Array) -> int:
