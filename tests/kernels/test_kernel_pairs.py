@@ -350,6 +350,7 @@ ROWS: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
         a.x, a.gamma, a.row_mean, a.row_rstd, a.dy, a.out_gamma, a.out_beta, a.dy
     ),
     "clip_column_norms": lambda k, a: k.clip_column_norms(a.out, 1.5),
+    "clip_norm": lambda k, a: k.clip_norm(a.g, 1.5, np.full(len(a.x) % 2, 9.0)),  # known, or not
     "lion": lambda k, a: k.lion(a.flat, a.g, a.m, 0.01, 0.9, 0.99),
     "leaky_relu": lambda k, a: k.leaky_relu(a.x, 0.1, a.out),
     "leaky_relu_gradient": lambda k, a: k.leaky_relu_gradient(a.y, 0.1, a.dy, a.out),

@@ -92,6 +92,20 @@ other = normal(5)
 tape.move([other])
 tape.replay(0)
 found["tape"] = float(np.max(np.abs(target - np.tanh(np.maximum(other, 0)))))
+vectors = theta, g, m, v * v
+copies = [vector.copy() for vector in vectors]
+tape = recorder.new_tape()
+tape.note(recorder.function("sum_of_squares"), (g,))
+tape.limit(tape.result, 2.0, 2.1 * float(g @ g))
+numbers = tape.note(recorder.function("adam"), (*vectors, 1, 0.9, 0.999, 1e-8, 3))  # an integer where the code wants a float
+arguments = *copies, 0.1, 0.9, 0.999, 1e-8, 7
+for memory, place, index in numbers:
+    memory[place] = arguments[index]
+assert tape.replay(0)
+reference.adam(*arguments)
+g *= 2
+assert not tape.replay(0)  # the limit is exceeded
+found["update"] = float(np.max(np.abs(theta - copies[0])))
 print(json.dumps(found))
 """
 

@@ -12,7 +12,7 @@ pytest.importorskip("numba")
 from pellucid.kernels import compiled
 from pellucid.kernels.compiled import tape as tape_module
 from pellucid.kernels.compiled.jit import jit
-from pellucid.kernels.compiled.tape import FLOATS, Tape
+from pellucid.kernels.compiled.tape import FLOATS, NotRecordable, Tape
 from pellucid.kernels.prebuilt import NotPrebuilt
 from pellucid.kernels.window import Window
 
@@ -31,6 +31,11 @@ def mixed(a, scale, window, shift, flag, pair, b):
 @jit
 def many_numbers(a, p, q, r, s, t, u, v, w, x):
     a[0] = p + 2 * q + 3 * r + 4 * s + 5 * t + 6 * u + 7 * v + 8 * w + 9 * x
+
+
+@jit
+def few_numbers(a, p, n, flag, q):
+    a[0] = p + 2 * n + (4 if flag else 0) * q
 
 
 @jit
@@ -175,3 +180,42 @@ def test_what_a_kernel_recorded_before_a_call_without_code_is_taken_back(monkeyp
     total[...] = 0
     tape.replay(0)
     assert np.array_equal(total, [2, 2, 2])
+
+
+def test_numbers_of_a_call_change():
+    a = np.zeros(1)
+    few_numbers(a, 1.0, 2, True, 3.0)  # it is compiled now
+    a[0] = 0
+    tape = Tape()
+    numbers = tape.note(few_numbers, (a, 1.0, 2, True, 3.0))
+    assert a[0] == 0, "a call that is noted is not made"
+    assert tape.replay(0)
+    assert a[0] == 1 + 4 + 12
+    assert [index for _, _, index in numbers] == [1, 2, 4]
+    for values in ((0.5, -7, 0.25), (-2.0, 2**40, 1.0)):
+        for (memory, place, _), value in zip(numbers, values, strict=True):
+            memory[place] = value
+        assert tape.replay(0)
+        assert a[0] == values[0] + 2 * values[1] + 4 * values[2]
+
+
+@pytest.mark.parametrize("value", [0.0, 1.5, 2.0, 2.5, -np.inf, np.inf, np.nan])
+def test_a_replay_ends_at_a_limit(value):
+    total, other, number = np.zeros(2, np.float32), np.ones(2, np.float32), np.zeros(1)
+    add_into(total, other)
+    tape, later = Tape(), Tape()
+    tape.note(add_into, (total, other))
+    later.limit(number, 2.0, 4.0)
+    later.note(add_into, (total, other))
+    tape.extend(later)
+    number[0], total[:] = value, 0
+    assert tape.replay(0) == (value <= 2)
+    assert list(total) == ([2, 2] if value <= 2 else [1, 1])
+
+
+def test_what_cannot_be_noted():
+    total, other = np.zeros(2, np.float32), np.ones(2, np.float32)
+    for function, arguments in ((np.add, (total, other)), (add_into.py_func, (total, other)), (many_numbers, (total, 1, "2"))):
+        tape = Tape()
+        with pytest.raises(NotRecordable):
+            tape.note(function, arguments)

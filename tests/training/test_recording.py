@@ -9,36 +9,58 @@ import numpy as np
 import pytest
 
 from pellucid import (
+    L1,
+    L2,
     LSTM,
     SGD,
     Accuracy,
+    Adadelta,
+    Adagrad,
     Adam,
+    Adamax,
+    AdamW,
     BatchNorm,
+    Chain,
+    ClipNorm,
+    ClipValue,
     Conv2D,
     CrossEntropy,
     DataError,
+    Decay,
     Dense,
     DensePerPosition,
     DivergedError,
     Dropout,
+    ElasticNet,
     Embedding,
     Flatten,
     Layer,
     LayerSpec,
     LearnedScale,
+    Lion,
+    MaxNorm,
     MaxPool2D,
     MeanSquaredError,
     Members,
+    Muon,
+    Nadam,
+    PellucidError,
+    RAdam,
     ReLU,
     Residual,
+    RMSprop,
+    Rprop,
     Sequential,
     Signs,
     Softmax,
+    StepDecay,
     Tanh,
     kernels,
 )
 from pellucid.data.augmentation import Augmentation
+from pellucid.optim.chain import Rule
 from pellucid.training import recording
+from pellucid.training.loop import take_step
 from pellucid.training.step import GradientStep
 
 KERNELS = kernels.load("compiled") if kernels.load().__name__.endswith("compiled") else None
@@ -123,17 +145,25 @@ def model_of(network, optimizer=None, loss=None, shape=(6, 6, 1), metrics=()):
     )
 
 
+def interpret(patch):
+    """Let no step be recorded."""
+    patch.setattr(recording, "recorded", lambda *arguments, **others: None)
+    patch.setattr("pellucid.training.step.recorded", lambda *arguments, **others: None)
+
+
+def rows_of(history):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in history.rows]
+
+
 def trained(network, monkeypatch, *, record, **options):
     """Return the parameters, statistics and history of a training."""
     with monkeypatch.context() as patch:
         if not record:
-            patch.setattr(recording, "recorded", lambda *arguments, **others: None)
-            patch.setattr("pellucid.training.step.recorded", lambda *arguments, **others: None)
+            interpret(patch)
         model = model_of(network, metrics=[Accuracy()])
         history = model.fit(*images(), epochs=3, progress=False, **options)
         assert (model._trainer._gradient_step._recorded is not None) == record
-    rows = [{name: value for name, value in row.items() if name != "seconds"} for row in history.rows]
-    return model.parameters.copy(), model.state.statistics.copy(), rows
+    return model.parameters.copy(), model.state.statistics.copy(), rows_of(history)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -309,3 +339,150 @@ def test_observed_steps_are_interpreted():
     assert step._recorded is None
     assert seen[: len(seen) // 2] == seen[len(seen) // 2 :]
     assert ("dense1", "output") in seen
+
+
+SCHEDULE = StepDecay(0.02, 0.5, 1)
+OPTIMIZERS = [
+    SGD(0.1),
+    Chain(ClipNorm(0.3), L2(1e-3), SGD(SCHEDULE, momentum=0.9, nesterov=True), MaxNorm(0.7)),
+    Chain(L1(1e-4), ClipNorm(0.3), ElasticNet(1e-4, 1e-3), ClipValue(0.01), SGD(0.1, momentum=0.9)),
+    Adam(SCHEDULE, amsgrad=True),
+    Chain(Decay(0.1), Adam(0.01), rates={"*": 0.5, "dense2.*": 1.0, "dense1.b": 0.0}),
+    AdamW(0.01, 0.1),
+    RAdam(0.01, beta2=0.9),  # its first steps are of another form
+    Nadam(0.01),
+    Adamax(0.01),
+    RMSprop(0.01, momentum=0.5, centered=True),
+    Adagrad(0.01),
+    Adadelta(1.0),
+    Lion(SCHEDULE),
+]
+
+
+def is_updated(model):
+    """Return whether the steps of the model are replayed with their update."""
+    return model._trainer._gradient_step._update is not None
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
+@pytest.mark.parametrize("name", ["dense", "noise first", "own layers"])
+def test_a_recorded_update_has_the_bits_of_an_interpreted_one(name, optimizer, monkeypatch):
+    results = []
+    for record in (True, False):
+        with monkeypatch.context() as patch:
+            if not record:
+                interpret(patch)
+            model = model_of(NETWORKS[name], optimizer, metrics=[Accuracy()])
+            rows = rows_of(model.fit(*images(), epochs=3, batch_size=16, progress=False))
+            assert is_updated(model) == record
+        state = model.state
+        vectors = [state.parameters, state.statistics, *state.updater.state.values()]
+        results.append(([vector.tobytes() for vector in vectors], rows, state.steps))
+    assert results[0] == results[1]
+
+
+@dataclass(frozen=True)
+class OwnRule(Rule):
+    learning_rate: float = 0.1
+
+    def apply(self, theta, g, state, rate, step, kernels):
+        theta -= rate * g
+
+
+@dataclass(frozen=True)
+class OwnSGD(SGD):
+    def apply(self, theta, g, state, rate, step, kernels):
+        super().apply(theta, g, state, rate, step, kernels)
+        theta += np.float32(1e-3)
+
+
+@pytest.mark.parametrize("optimizer", [OwnRule(), OwnSGD(0.1), Rprop(), Muon(), Chain(ClipNorm(0.1), OwnSGD(0.1))], ids=str)
+def test_updates_that_compute_in_python_are_interpreted(optimizer, monkeypatch):
+    results = []
+    for record in (True, False):
+        with monkeypatch.context() as patch:
+            if not record:
+                interpret(patch)
+            model = model_of(NETWORKS["dense"], optimizer)
+            model.fit(*images(), epochs=2, batch_size=16, progress=False)
+            assert not is_updated(model)
+        results.append(model.parameters.tobytes())
+    assert results[0] == results[1]
+
+
+def infinite_sample(x, state):
+    x[3, 2] = np.inf  # the network computes with tanh(x)
+
+
+def infinite_parameter(x, state):
+    state.parameters[5] = np.inf
+
+
+def large_loss(x, state):
+    state.parameters *= np.float32(1e8)  # and the gradient is in bounds
+
+
+def large_gradient(x, state):
+    state.parameters.fill(0)  # the logits are 0, and the loss is in bounds
+    x *= np.float32(1e25)
+
+
+@pytest.mark.parametrize("spoil", [infinite_sample, infinite_parameter, large_loss, large_gradient])
+@pytest.mark.parametrize("layers", [(Tanh(),), (Dropout(0.1), BatchNorm(), Dense(8)), ()], ids=len)
+def test_a_step_that_is_refused_changes_nothing(layers, spoil):
+    """It ends at a limit before the update, and is then computed again to find the error."""
+    model = model_of(Sequential(Flatten(), *layers, Dense(3), Softmax()), Chain(ClipNorm(0.5), Adam(0.01)))
+    x, y = images(20)
+    x = x.astype(np.float32) / 255
+    for _ in range(3):
+        model.train_on_batch(x, y)
+    assert is_updated(model)
+    state = model.state
+    spoil(x, state)
+    vectors = [state.parameters, state.statistics, *state.updater.state.values()]
+    before, steps = [vector.tobytes() for vector in vectors], state.steps
+    if spoil is large_gradient and layers:
+        return  # they bring x or its gradient back into bounds
+    error, message = (DataError, "NaN") if spoil is infinite_sample else (DivergedError, f"step {steps + 1}")
+    with pytest.raises(error, match=message):
+        model.train_on_batch(x, y)
+    assert [vector.tobytes() for vector in vectors] == before
+    assert state.steps == steps
+
+
+def test_batches_like_earlier_ones_are_checked():
+    """The checks that are left are those of values: all else has another shape, dtype or layout."""
+    models = [model_of(NETWORKS["dense"]) for _ in range(2)]
+    x, y = images(20)
+    x = x.astype(np.float32) / 255
+    for number in range(3):
+        loss = models[0].train_on_batch(x + number, y)
+        assert loss == models[1].train_on_batch((x + number).astype(np.float64), y.astype(np.uint8))
+    for bad, message in ((y + 1, "out of range"), (y - 1, "out of range"), (y + 0.5, "integers"), (y[1:], "one target")):
+        with pytest.raises(PellucidError, match=message):
+            models[0].train_on_batch(x, bad)
+    with pytest.raises(DataError, match="uint8"):
+        models[0].train_on_batch(images(20)[0], y)
+    losses = [model.train_on_batch(one, y[::-1]) for model, one in zip(models, (x[::-1], x[::-1].copy()), strict=True)]
+    assert losses[0] == losses[1]
+    weights = np.linspace(0, 1, 20, dtype=np.float32)
+    losses = [model.train_on_batch(x, y, w) for model, w in zip(models, (weights, weights.astype(np.float64)), strict=True)]
+    assert losses[0] == losses[1]
+    assert models[0].parameters.tobytes() == models[1].parameters.tobytes()
+
+
+def test_the_rate_of_each_step_is_used():
+    """Rates of other types are computed with as the optimizer would."""
+    replayed, interpreted = (model_of(NETWORKS["dense"], Chain(Decay(0.1), Adam(0.01))) for _ in range(2))
+    interpreted._trainer._gradient_step._updates = False
+    x, y = images(20)
+    x = (x / 255).astype(np.float32)
+    ones = np.ones(20, np.float32)
+    for rate in (0.1, 0.0, 1, np.float64(0.3), np.float32(0.3), 0.05):
+        losses = [
+            take_step(model.state, model._trainer._gradient_step, x, y, ones, rate, "here") for model in (replayed, interpreted)
+        ]
+        assert losses[0] == losses[1]
+    assert is_updated(replayed)
+    assert not is_updated(interpreted)
+    assert replayed.parameters.tobytes() == interpreted.parameters.tobytes()

@@ -8,6 +8,7 @@ Optimizers, clipping, averaging and files work on the vectors and do not depend 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -62,6 +63,12 @@ def aligned_zeros(size: int, dtype: Any = np.float32) -> Array:
     raw = np.zeros(size * item + CACHE_LINE, np.uint8)
     start = -raw.ctypes.data % CACHE_LINE
     return raw[start : start + size * item].view(dtype)
+
+
+@functools.lru_cache(maxsize=8)
+def ones(n: int) -> Array:
+    """Return n weights of 1, in float32: the same array at the next call. Nobody changes it."""
+    return np.ones(n, np.float32)
 
 
 class Views:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pellucid.core import rng
-from pellucid.core.memory import Array, aligned_zeros
+from pellucid.core.memory import Array, aligned_zeros, ones
 from pellucid.core.named_arrays import NamedArrays
 from pellucid.data.input_stage import InputStage, Passthrough
 from pellucid.data.sample_augmentation import SampleAugmentation
@@ -91,9 +91,9 @@ class Batches:
         self.x, self.targets, self.rows, self.stage, self.kernels = x, targets, rows, stage, kernels
         self.augmentation, self.interpolate = augmentation, interpolate
         self.batch_size, self.seed, self.shuffle = min(batch_size, len(targets)), seed, shuffle
-        if weights is None:
-            weights = np.ones(len(targets), np.float32)
-        self.weights: Any = weights if isinstance(weights, NamedArrays) else np.ascontiguousarray(weights, np.float32)
+        if weights is not None and not isinstance(weights, NamedArrays):
+            weights = np.ascontiguousarray(weights, np.float32)
+        self.weights: Any = weights
         if isinstance(augmentation, Mapping):
             for name, one in augmentation.items():
                 one.check(x[name].shape[1:])
@@ -160,7 +160,8 @@ class Batches:
 
     def _targets(self, indices: Array, epoch: int) -> tuple[Any, Any]:
         """Return the targets and weights of the samples with these indices in the set."""
-        targets, weights = self.targets[indices], self.weights[indices]
+        targets = self.targets[indices]
+        weights = ones(len(indices)) if self.weights is None else self.weights[indices]
         augmentation, interpolate = self.augmentation, self.interpolate
         if augmentation is None or isinstance(augmentation, Mapping):
             return targets, weights

@@ -520,7 +520,7 @@ class Kernels(KernelRuntime, Protocol):
     def softmax_cross_entropy_labels(
         self, z: Array, labels: Array, weights: Array, scale: float, smoothing: float, a: Array, dz: Array
     ) -> float:
-        """Cross-entropy after softmax, from logits and labels, with label smoothing."""
+        """Cross-entropy after softmax, from logits and labels, with label smoothing; NaN if a label is not from 0 to k − 1."""
 
     def softmax_cross_entropy(
         self, z: Array, targets: Array, weights: Array, scale: float, smoothing: float, a: Array, dz: Array
@@ -744,6 +744,10 @@ class Kernels(KernelRuntime, Protocol):
 
     def clip(self, g: Array, limit: float) -> None:
         """Clip every element to [−limit, limit]."""
+
+    def clip_norm(self, g: Array, limit: float, squares: Array) -> None:
+        """Scale down g if its norm is larger than ``limit``. ``squares`` (1) holds ‖g‖² in float64; it is empty where that is
+        not known."""
 
     def clip_column_norms(self, W: Array, limit: float) -> None:
         """Scale down the columns of W (n, k) whose norm is larger than ``limit``."""

@@ -35,6 +35,7 @@ class Loss(Config, ABC):
     output with its target. ``numeric`` is True if several outputs are numbers, never the scores of classes. A batch whose mean
     loss is above ``divergence_limit`` has diverged. ``records`` is True if ``compute`` does nothing but call kernels and return
     the result of the last one (see :mod:`pellucid.training.recording`); a class that redefines ``compute`` states it again.
+    ``finds_bad_labels`` is True if ``compute`` returns NaN for labels (n) of int64 that are out of range.
     """
 
     head: ClassVar[type[Layer] | None] = None
@@ -44,6 +45,7 @@ class Loss(Config, ABC):
     compares_samples: ClassVar[bool] = False
     numeric: ClassVar[bool] = False
     records: ClassVar[bool] = False
+    finds_bad_labels: ClassVar[bool] = False
     divergence_limit: ClassVar[float] = 3.4e38  # the largest value in float32
 
     def check_outputs(self, shape: Shape) -> None:

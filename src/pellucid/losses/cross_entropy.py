@@ -33,6 +33,7 @@ class CrossEntropy(Loss):
     """
 
     records: ClassVar[bool] = True
+    finds_bad_labels: ClassVar[bool] = True
     head: ClassVar[type[Layer] | None] = Softmax
     divergence_limit: ClassVar[float] = SATURATED
     classifies: ClassVar[bool] = True

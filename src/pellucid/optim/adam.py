@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pellucid.core.config import FractionBelowOne, Positive, Range
 from pellucid.core.habits import explain_arguments
@@ -34,6 +34,8 @@ class Adam(Rule):
     With ``amsgrad`` the largest v so far replaces v (Reddi, Kale and Kumar, 2018): p ← max(p, v), p̂ = p/(1 − β₂ᵗ). The maximum
     is taken before the bias correction, as in PyTorch.
     """
+
+    records: ClassVar[bool] = True
 
     learning_rate: Positive | Schedule = 0.001
     beta1: FractionBelowOne = 0.9
@@ -83,6 +85,8 @@ class RAdam(Rule):
     As in PyTorch, the limit is 5, and ε is added to the root of v before the correction; the paper has the limit 4 and no ε.
     With β₂ = 0.999 the first five steps are those of the momentum. For weight decay write ``Chain(Decay(0.01), RAdam())``.
     """
+
+    records: ClassVar[bool] = True
 
     learning_rate: Positive | Schedule = 0.001
     beta1: FractionBelowOne = 0.9

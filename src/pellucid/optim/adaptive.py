@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pellucid.core.config import FractionBelowOne, NonNegative, Positive, Range
 from pellucid.core.memory import Array
@@ -30,6 +30,8 @@ class RMSprop(Rule):
     With ``centered``, the variance v − a² with a ← α a + (1 − α) g replaces v (Graves, 2013); where rounding makes it negative,
     it is set to 0. With ``momentum`` μ, the scaled gradients are summed: u ← μ u + g/(√v + ε), θ ← θ − η u.
     """
+
+    records: ClassVar[bool] = True
 
     learning_rate: Positive | Schedule = 0.01
     alpha: FractionBelowOne = 0.99
@@ -59,6 +61,8 @@ class Adagrad(Rule):
     :class:`~pellucid.optim.InverseTime`.
     """
 
+    records: ClassVar[bool] = True
+
     learning_rate: Positive | Schedule = 0.01
     initial: NonNegative = 0.0
     epsilon: Epsilon = 1e-10
@@ -77,6 +81,8 @@ class Adadelta(Rule):
 
     v ← ρ v + (1 − ρ) g²        d = g √(u + ε)/√(v + ε)        u ← ρ u + (1 − ρ) d²        θ ← θ − η d
     """
+
+    records: ClassVar[bool] = True
 
     learning_rate: Positive | Schedule = 1.0
     rho: FractionBelowOne = 0.9
@@ -99,6 +105,8 @@ class Nadam(Rule):
 
     θ ← θ − η [(1 − μₜ)/(1 − Πₜ) g + μₜ₊₁/(1 − Πₜ₊₁) m] / (√v̂ + ε)
     """
+
+    records: ClassVar[bool] = True
 
     learning_rate: Positive | Schedule = 0.002
     beta1: FractionBelowOne = 0.9
@@ -132,6 +140,8 @@ class Adamax(Rule):
     m ← β₁ m + (1 − β₁) g        u ← max(β₂ u, |g| + ε)        θ ← θ − η m/((1 − β₁ᵗ) u)
     """
 
+    records: ClassVar[bool] = True
+
     learning_rate: Positive | Schedule = 0.002
     beta1: FractionBelowOne = 0.9
     beta2: FractionBelowOne = 0.999
@@ -155,6 +165,8 @@ class Lion(Rule):
 
     Good learning rates are three to ten times smaller than Adam's. For weight decay write ``Chain(Decay(0.1), Lion())``.
     """
+
+    records: ClassVar[bool] = True
 
     learning_rate: Positive | Schedule = 0.0001
     beta1: FractionBelowOne = 0.9

@@ -30,8 +30,13 @@ class Component(Config, ABC):
     ``by_slot`` components are applied to one slot after the other, with θ, g and state in the slot's shape; the others get
     flat vectors. ``uses_rate`` components receive, for each parameter, the learning rate times its factor in the ``rates`` of
     the chain; they are then applied to parts of the vectors. The others receive whole vectors and the learning rate itself.
+
+    A class states with ``records = True`` that its ``apply`` does nothing but call kernels: the same ones at each step, with
+    the same arrays, and with numbers of the same types. Its updates are then recorded (:mod:`pellucid.optim.recording`). A
+    class that redefines ``apply`` states it again.
     """
 
+    records: ClassVar[bool] = False
     only_decayed: ClassVar[bool] = False
     by_slot: ClassVar[bool] = False
     uses_rate: ClassVar[bool] = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pellucid.core.config import FractionBelowOne, Positive
 from pellucid.core.memory import Array
@@ -19,6 +20,8 @@ class SGD(Rule):
 
     With ``momentum`` μ (Polyak, 1964): v ← μ v + g, θ ← θ − η v. With ``nesterov``: θ ← θ − η (g + μ v).
     """
+
+    records: ClassVar[bool] = True
 
     learning_rate: Positive | Schedule = 0.01
     momentum: FractionBelowOne = 0.0

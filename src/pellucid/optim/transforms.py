@@ -5,7 +5,6 @@ Transforms change the gradient or shrink the weights; constraints limit the weig
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,21 +16,22 @@ from pellucid.core.memory import Array
 from pellucid.kernels import Kernels
 from pellucid.optim.chain import Constraint, Transform
 
+_UNKNOWN = np.zeros(0)
+
 
 @dataclass(frozen=True)
 class ClipNorm(Transform):
     """g ← g · min(1, limit/‖g‖): limits the norm of the whole gradient and keeps its direction (Pascanu et al., 2013)."""
 
+    records: ClassVar[bool] = True
     limit: Positive
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
-        self.clip(g, kernels.sum_of_squares(g), kernels)
+        kernels.clip_norm(g, self.limit, _UNKNOWN)
 
-    def clip(self, g: Array, squares: float, kernels: Kernels) -> None:
-        """Clip a gradient whose sum of squares is known."""
-        norm = math.sqrt(squares)
-        if norm > self.limit:
-            kernels.scale(g, self.limit / norm)
+    def clip(self, g: Array, squares: Array, kernels: Kernels) -> None:
+        """Clip a gradient whose sum of ``squares`` (1) is known."""
+        kernels.clip_norm(g, self.limit, squares)
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class ClipValue(Transform):
     """g ← min(max(g, −limit), limit), element by element: limits the step where the loss is very steep, but changes the
     direction (ClipNorm keeps it)."""
 
+    records: ClassVar[bool] = True
     limit: Positive
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:
@@ -50,6 +51,7 @@ class L1(Transform):
     """g ← g + λ sign(W): the gradient of the penalty λ Σ|W| (0 at 0), on weights, not on biases. It drives weights that
     contribute little to values near zero (Tibshirani, 1996). Reported losses do not include the penalty."""
 
+    records: ClassVar[bool] = True
     strength: NonNegative
     only_decayed: ClassVar[bool] = True
 
@@ -62,6 +64,7 @@ class L2(Transform):
     """g ← g + λ W: the gradient of the penalty ½ λ ΣW², on weights, not on biases. Reported losses do not include the
     penalty."""
 
+    records: ClassVar[bool] = True
     strength: NonNegative
     only_decayed: ClassVar[bool] = True
 
@@ -81,6 +84,7 @@ class ElasticNet(Transform):
     """g ← g + λ₁ sign(W) + λ₂ W: the gradient of the penalty λ₁ Σ|W| + ½ λ₂ ΣW² (Zou and Hastie, 2005), on weights, not on
     biases: L1 and L2 in one pass. Reported losses do not include the penalty."""
 
+    records: ClassVar[bool] = True
     l1: NonNegative
     l2: NonNegative
     only_decayed: ClassVar[bool] = True
@@ -100,6 +104,7 @@ class ElasticNet(Transform):
 class Decay(Transform):
     """W ← (1 − η λ) W: weight decay that is decoupled from the gradient (Loshchilov and Hutter, 2019)."""
 
+    records: ClassVar[bool] = True
     strength: NonNegative
     only_decayed: ClassVar[bool] = True
     uses_rate: ClassVar[bool] = True
@@ -118,6 +123,7 @@ class MaxNorm(Constraint):
     each input channel.)
     """
 
+    records: ClassVar[bool] = True
     limit: Positive
 
     def apply(self, theta: Array, g: Array, state: Sequence[Array], rate: float, step: int, kernels: Kernels) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import fnmatch
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from pellucid.core.memory import Array, Layout
+from pellucid.core.records import records
 from pellucid.errors import ConfigError
 from pellucid.kernels import Kernels
 from pellucid.optim.chain import Component, Constraint, Optimizer, Rule, Transform, components_of, rates_of, rule_of
 from pellucid.optim.schedules import Clock, Schedule, rate_at
 from pellucid.optim.transforms import ClipNorm
+
+# A component with its part of θ and g, its state vectors, and the factor of its learning rate.
+BoundComponent = tuple[Component, Array, Array, Sequence[Array], float]
 
 
 class Updater:
@@ -94,17 +98,38 @@ class Updater:
         θ is updated in place; g is overwritten. ``rate`` is the learning rate of this step; ``step`` counts from 1. If the sum
         of the ``squares`` of g is known, ClipNorm at the beginning of the chain does not compute it again.
         """
-        for component, part, state, factor in self._calls:
-            if squares is not None and isinstance(component, ClipNorm):
-                component.clip(self._cut(g, part), squares, self.kernels)
-                squares = None
-                continue
-            squares = None  # the component may change the gradient
-            component.apply(self._cut(theta, part), self._cut(g, part), state, rate * factor, step, self.kernels)
+        known = None if squares is None else np.array([squares])
+        apply_all(self.bound(theta, g), rate, step, known, self.kernels)
+
+    @property
+    def records(self) -> bool:
+        """Whether the updates can be recorded: all components state that theirs do nothing but call kernels."""
+        return all(records(component, "apply") for component in components_of(self.optimizer))
+
+    def trained(self, vector: Array) -> Array:
+        """Return the part of a vector that belongs to the trained parameters."""
+        return vector[self._trained]
+
+    def bound(self, theta: Array, g: Array) -> list[BoundComponent]:
+        """Return the components with the arrays that they are applied to, for :func:`apply_all`."""
+        return [
+            (component, self._cut(theta, part), self._cut(g, part), state, factor)
+            for component, part, state, factor in self._calls
+        ]
 
     def _cut(self, vector: Array, part: slice | str) -> Array:
         """Return a part of a vector: a slice of it, or a slot in its shape."""
         return vector[part] if isinstance(part, slice) else self._layout.array(vector, part)
+
+
+def apply_all(bound: Sequence[BoundComponent], rate: float, step: int, squares: Array | None, kernels: Kernels) -> None:
+    """Make one step with these components in order; see :meth:`Updater.update`. ``squares`` (1) is None if it is unknown."""
+    for component, theta, g, state, factor in bound:
+        if squares is not None and isinstance(component, ClipNorm):
+            component.clip(g, squares, kernels)
+        else:
+            component.apply(theta, g, state, rate * factor, step, kernels)
+        squares = None  # the component may have changed the gradient
 
 
 def _rate_factors(rates: Iterable[tuple[str, float]], layout: Layout) -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.config import validate
-from pellucid.core.memory import MAX_AXES, Array, Shape
+from pellucid.core.memory import MAX_AXES, Array, Shape, ones
 from pellucid.core.named_arrays import NamedArrays, empty, wrapped
 from pellucid.data.arrays import from_arrays
 from pellucid.data.checks import check_sample_weight, numeric_arrays
@@ -346,7 +346,7 @@ def checked_batch(x: Any, y: Any, sample_weight: Any, stage: Any, state: ModelSt
         check_sample_weight(one, f"batch, {name}" if name else "batch")
     targets, weights = checked_targets(y, weights, n, state)
     if weights is None:
-        weights = state.ones(n)
+        weights = ones(n)
     if stays_sparse(x, stage, state.plan):
         return stage.sparse_rows(x, slice(0, n), state.kernels), targets, weights
     return stage.transform(x, slice(0, n), empty(n, state.input_shape, np.float32), state.kernels), targets, weights

@@ -13,7 +13,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pellucid.core.memory import Array
 from pellucid.data.batches import BatchSource
 from pellucid.errors import CheckpointError
 from pellucid.metrics import Value
@@ -21,15 +20,13 @@ from pellucid.optim.schedules import Clock
 from pellucid.training.divergence import divergence_error
 from pellucid.training.events import EpochEvent, Event, History, StepEvent
 from pellucid.training.prediction import Scores, start_scores
+from pellucid.training.recording import MAX_SUM_OF_SQUARES
 from pellucid.training.state import ModelState
-from pellucid.training.step import Step
+from pellucid.training.step import GradientStep, Step
 from pellucid.training.threads import Threads
 
 Evaluate = Callable[[], Mapping[str, Value]]
 Batch = tuple[Any, Any, Any]  # x, targets, weights: arrays, or NamedArrays
-
-# The largest float32: a gradient whose sum of squares does not fit is as useless as an infinite one (Adam squares it).
-MAX_SUM_OF_SQUARES = 3.4e38
 
 
 @dataclass
@@ -144,10 +141,13 @@ def take_step(state: ModelState, step: Step, x: Any, targets: Any, weights: Any,
     """Compute the gradient of one batch, check that it is finite, and update. Returns the mean loss before the update.
 
     Raises DivergedError if the loss or the gradient is not finite or too large; ``where`` is the place in the training, for
-    the message.
+    the message. A step that has been recorded with its update is one call; if it is refused there, it is computed again here.
     """
-    loss, squares = _compute_gradient(state, step, x, targets, weights, rate, where)
-    _update(state, step, step.gradient, rate, squares)
+    loss = step.with_update(x, targets, weights, rate) if isinstance(step, GradientStep) else None
+    if loss is None:
+        loss, squares = _compute_gradient(state, step, x, targets, weights, rate, where)
+        state.updater.update(state.parameters, step.gradient, rate, state.steps + 1, squares)
+    accept(state, step)
     return loss
 
 
@@ -172,10 +172,10 @@ def in_bounds(state: ModelState, loss: float, squares: float) -> bool:
     return loss <= state.output.divergence_limit and squares <= MAX_SUM_OF_SQUARES
 
 
-def _update(state: ModelState, step: Step, gradient: Array, rate: float, squares: float | None = None) -> None:
-    """Update the parameters with the gradient, and accept the running statistics of the step."""
-    state.updater.update(state.parameters, gradient, rate, state.steps + 1, squares)
-    state.statistics[:] = step.statistics
+def accept(state: ModelState, step: Step) -> None:
+    """Accept the running statistics of a step, whose update has been made, and count it."""
+    if len(state.statistics):
+        state.statistics[:] = step.statistics
     state.steps += 1
 
 
@@ -208,7 +208,8 @@ class Accumulation:
             self.forward_passes += step.forward_passes
         scale = 1 / weight if weight > 0 else 0.0
         state.kernels.scale(total, scale)
-        _update(state, step, total, rate)
+        state.updater.update(state.parameters, total, rate, state.steps + 1)
+        accept(state, step)
         return loss * scale
 
 

@@ -23,7 +23,7 @@ from pellucid.networks.ports import by_name
 from pellucid.training.divergence import CAUSES
 from pellucid.training.execution import Execution
 from pellucid.training.gradients import Gradients
-from pellucid.training.loop import MAX_SUM_OF_SQUARES
+from pellucid.training.recording import MAX_SUM_OF_SQUARES
 from pellucid.training.state import ModelState
 
 # Noise is selected by the step, and for the second, third, … pass of a step by the step plus multiples of this number.

@@ -24,31 +24,53 @@ import numpy as np
 
 from pellucid.core.memory import Array, Views
 from pellucid.core.named_arrays import NamedArrays, array_list
+from pellucid.core.records import records
 from pellucid.core.sparse_rows import SparseRows
 from pellucid.layers.base import Layer
 from pellucid.layers.context import Context, Past, contiguous
 from pellucid.networks import group_size
+from pellucid.optim import Updater
+from pellucid.optim.recording import RecordedUpdate
 from pellucid.training.execution import Execution
 from pellucid.training.output import Output
 from pellucid.training.state import ModelState
 
 MAX_SHAPES = 8  # recordings are kept for as many batch shapes: each keeps the memory that it works in
+# The largest float32: a gradient whose sum of squares does not fit is as useless as an infinite one (Adam squares it).
+MAX_SUM_OF_SQUARES = 3.4e38
 MAX_PREDICTED = 64  # samples: the Python between the kernels takes less than a hundredth of the time of more
 
 
 @dataclass
 class _Loss:
-    """The loss of a recorded step: what it was computed from, where the sum Σ w l is, and the factor 1/Σ w."""
+    """The loss of a recorded step: the sum of weights Σ w, the ``arrays`` of the last step (targets, weights, outputs), and
+    where the sum Σ w l is."""
 
     total: float
-    like: list[tuple[Any, Any]]
+    arrays: list[Array]
     sum: Array
+
+    def fits(self, total: float, arrays: list[Array]) -> bool:
+        """Return whether the loss of a step with these arrays is computed by the same calls, and keep the arrays."""
+        if total != self.total:
+            return False
+        for array, before in zip(arrays, self.arrays, strict=True):
+            if array is not before and not (
+                array.shape == before.shape and array.dtype == before.dtype and array.flags.c_contiguous
+            ):
+                return False
+        self.arrays = arrays
+        return True
 
 
 @dataclass
 class _Recording:
-    """The passes of one batch shape. Their tape has three pieces: the forward pass, from part ``loss_begins`` on the loss, and
-    from ``backward_begins`` on the backward pass. ``samples`` are the samples, or copies that the tape reads in their place.
+    """The passes of one batch shape.
+
+    Their tape has five pieces: the check that the samples are finite, which is not replayed where that is known, from part
+    ``begins`` on the forward pass, from ``loss_begins`` on the loss, from ``backward_begins`` on the backward pass, and from
+    ``update_begins`` on the ``update``, if there is one. ``is_checked`` says whether there is the first. ``samples`` are the
+    samples, or copies that the tape reads in their place.
 
     In prediction, the head is after the forward pass, and writes ``outputs``. In generation, layers go on from the ``past``.
     """
@@ -59,11 +81,15 @@ class _Recording:
     has_copies: bool
     place: int
     z: Any
+    begins: int
     loss_begins: int
+    is_checked: bool
     backward_begins: int = 0
     dz: Any = None
     dx: Any = None
     loss: _Loss | None = None
+    update_begins: int | None = None
+    update: RecordedUpdate | None = None
     outputs: Array | None = None
     replay_with: Callable[[Array], bool] | None = None  # samples, of which it makes the prediction ``outputs``
     past: Past | None = None
@@ -86,20 +112,40 @@ class RecordedExecution:
     # -- used as an execution -------------------------------------------------------------------------------------
 
     def step(
-        self, output: Any, x: Any, targets: Any, weights: Any, total: Any, outputs: Any, step: int, offset: int
+        self,
+        output: Any,
+        x: Any,
+        targets: Any,
+        weights: Any,
+        total: Any,
+        outputs: Any,
+        step: int,
+        offset: int,
+        update: RecordedUpdate | None = None,
+        is_finite: bool = True,
     ) -> float | None:
-        """Make a whole step: both passes and the loss. Returns the mean loss, or None if it has not been recorded yet.
+        """Make a whole step: both passes, the loss, and the ``update`` if it is given. Returns the mean loss.
 
-        The arguments are those of :meth:`forward` and ``Output.mean_loss``. Losses are recorded for one sum of weights.
+        The result is None if the step has not been recorded yet. With an update, it is also None, and the parameters are
+        unchanged, if the loss or the gradient is out of bounds; where it is not known that x ``is_finite``, also if it is not.
+        The other arguments are those of :meth:`forward` and ``Output.mean_loss``. Losses are recorded for one sum of weights.
         """
         recording = self._recordings.get((True, None, offset % self._group, *_shapes(x)))
         if recording is None or (loss := recording.loss) is None:
             return None
         arrays = [targets, weights, outputs]
-        if total != loss.total or [(a.shape, a.dtype) for a in arrays] != loss.like or not _are_contiguous(arrays):
+        if not loss.fits(total, arrays) or not (is_finite or recording.is_checked):
             return None
         self._begin(recording, x, step, offset, arrays)
-        recording.tape.replay(0)
+        if update is None:
+            recording.tape.replay(recording.begins, recording.update_begins)
+        else:
+            if recording.update is None:
+                recording.update = update
+                recording.tape.limit(loss.sum, 1 / total, output.divergence_limit)
+                recording.tape.extend(update.tape)
+            if not recording.tape.replay(recording.begins if is_finite else 0):
+                return None
         return float(loss.sum[0]) * (1 / total)
 
     def forward(
@@ -119,7 +165,7 @@ class RecordedExecution:
         self._is_replayed = recording is not None
         if recording is not None:
             self._begin(recording, x, step, offset)
-            recording.tape.replay(0, recording.loss_begins)
+            recording.tape.replay(recording.begins, recording.loss_begins)
         elif self._can_record(x, training, offset):
             recording = self._record(x, training, step, offset, past)
         else:
@@ -182,14 +228,28 @@ class RecordedExecution:
             if dz is not recording.dz:
                 for own, array in zip(array_list(recording.dz), array_list(dz), strict=True):
                     np.copyto(own, array)
-            recording.tape.replay(recording.backward_begins)
+            recording.tape.replay(recording.backward_begins, recording.update_begins)
             return recording.dx
         recording.dz, recording.backward_begins = dz, recording.tape.mark()
         with self._recording_on(recording.tape):
             recording.dx = self._execution.backward(dz, g)
+        recording.update_begins = recording.tape.mark()
         self._now = None
         self._keep(recording)
         return recording.dx
+
+    def has_recorded(self, x: Any) -> bool:
+        """Return whether a training step for samples of the shape of x, from the beginning of a batch, has been recorded."""
+        return (True, None, 0, *_shapes(x)) in self._recordings
+
+    def recorded_update(self, updater: Updater, theta: Array, g: Array) -> RecordedUpdate | None:
+        """Return the update of θ with the gradient g, for :meth:`step`; None if it cannot be recorded."""
+        if not updater.records:
+            return None
+        try:
+            return RecordedUpdate(updater, theta, g, self._kernels, MAX_SUM_OF_SQUARES)
+        except self._kernels.NotRecordable:
+            return None
 
     def steps_read(self, path: str | None) -> Array | None:
         """Return the time steps that the recurrent layer at ``path`` read; see :meth:`Execution.steps_read`."""
@@ -228,14 +288,22 @@ class RecordedExecution:
         tape = self._kernels.new_tape()
         if not copies:
             tape.follow(array_list(x))
+        if training:
+            for array in array_list(x):
+                with self._recording_on(tape):
+                    self._kernels.all_finite(array)
+                if tape.result is not None:
+                    tape.limit(tape.result, 1.0, 0.0)  # NaN is above every limit
+        is_checked, begins = tape.result is not None, tape.mark()
         with self._recording_on(tape):
             z = self._execution.forward(x, training=training, keep=training, step=step, offset=offset, past=past)
         tape.note_readers(array_list(z))
-        return _Recording(tape, training, array_list(x), copies, offset % self._group, z, tape.mark(), past=past)
+        place, loss_begins = offset % self._group, tape.mark()
+        return _Recording(tape, training, array_list(x), copies, place, z, begins, loss_begins, is_checked, past=past)
 
     def _record_loss(self, recording: _Recording, output: Any, targets: Any, weights: Any, total: Any, outputs: Any) -> None:
         """Record the loss, if it is nothing but calls of kernels, of which the last one returns it."""
-        if not isinstance(output, Output) or output.mask_paths or not _records(output.loss, "compute"):
+        if not isinstance(output, Output) or output.mask_paths or not records(output.loss, "compute"):
             return
         tape, arrays = recording.tape, [targets, weights, outputs]
         if not _are_contiguous(arrays) or not total > 0:
@@ -245,7 +313,7 @@ class RecordedExecution:
         with self._recording_on(tape):
             value = output.compute(recording.z, targets, weights, 1 / total, outputs, recording.dz, self._kernels)
         if tape.mark() == begin + 1 and tape.result is not None and tape.result.tobytes() == np.float64(value).tobytes():
-            recording.loss = _Loss(total, [(a.shape, a.dtype) for a in arrays], tape.result)
+            recording.loss = _Loss(total, arrays, tape.result)
 
     @contextlib.contextmanager
     def _recording_on(self, tape: Any) -> Iterator[None]:
@@ -275,13 +343,13 @@ class RecordedExecution:
 
     def forward_of(self, layer: Any, p: Views, x: Any, ctx: Context) -> Array:
         """Run the forward pass of a layer, and record it."""
-        if _records(layer, "forward"):
+        if records(layer, "forward"):
             return layer.forward(p, self._contiguous(x), ctx)
         return self._run_in_python([x] if isinstance(x, np.ndarray) else x, lambda: layer.forward(p, contiguous(x), ctx))
 
     def backward_of(self, layer: Any, p: Views, g: Views, dy: Array, ctx: Context) -> Any:
         """Run the backward pass of a layer, and record it."""
-        if _records(layer, "backward"):
+        if records(layer, "backward"):
             return layer.backward(p, g, self._contiguous(dy), ctx)
         return self._run_in_python([dy], lambda: layer.backward(p, g, contiguous(dy), ctx))
 
@@ -328,16 +396,10 @@ def recorded(
     """
     network = state.plan if plan is None else plan
     kernels = state.kernels.recorder(state.kernels)
-    if kernels is None or not all(_records(network, method) for method in ("forward", "backward")):
+    if kernels is None or not all(records(network, method) for method in ("forward", "backward")):
         return None
     execution = state.execution(plan, parameters=parameters, statistics=statistics, kernels=kernels)
     return RecordedExecution(execution, kernels)
-
-
-def _records(layer: Any, method: str) -> bool:
-    """Return whether the class that defines a method of the layer states that it records."""
-    owner = next(cls for cls in type(layer).__mro__ if method in vars(cls))
-    return "records" in vars(owner) and bool(layer.records)
 
 
 def _are_contiguous(arrays: Sequence[Array]) -> bool:

@@ -32,7 +32,7 @@ from pellucid.training.execution import Execution
 from pellucid.training.output import Output
 from pellucid.training.required_memory import check_model, check_prediction, check_training, unchecked_samples
 from pellucid.training.several_outputs import SeveralOutputs
-from pellucid.training.threads import Threads, choose_threads
+from pellucid.training.threads import Threads, available_cores, choose_threads
 
 
 class ModelState:
@@ -95,7 +95,7 @@ class ModelState:
         self.statistics = initial_values(self.statistics_layout, seed, dtype)
         self.updater = Updater(optimizer, self.layout, kernels, dtype)
         self._calls_blas = not (_is_built_in(network) and _is_built_in(loss) and _is_built_in(optimizer))
-        self._ones: dict[int, Array] = {}
+        self._threads: dict[tuple[int, bool, int], Threads] = {}
         self.steps = 0
         self.epochs = 0
         self.last_batch: tuple[Any, Any, Any, int, int] | None = None
@@ -130,20 +130,17 @@ class ModelState:
 
     def threads(self, batch_size: int, *, deterministic: bool = False) -> Threads:
         """Return the threads that a training step at that batch size uses."""
-        work, parameters = self.multiply_adds, self.layout.parameter_count
-        return choose_threads(
-            work, parameters, batch_size, self.kernels, deterministic=deterministic, calls_blas=self._calls_blas
-        )
+        key = batch_size, deterministic, available_cores()
+        threads = self._threads.get(key)
+        if threads is None:
+            work, parameters = self.multiply_adds, self.layout.parameter_count
+            options = {"deterministic": deterministic, "calls_blas": self._calls_blas}
+            threads = self._threads[key] = choose_threads(work, parameters, batch_size, self.kernels, **options)
+        return threads
 
     def prediction_threads(self, samples: int) -> Threads:
         """Return the threads that a forward pass over ``samples`` samples uses."""
         return choose_threads(self.multiply_adds, 0, samples, self.kernels, calls_blas=self._calls_blas)
-
-    def ones(self, n: int) -> Array:
-        """Return n weights of 1, in float32; the caller does not change them."""
-        if n not in self._ones:
-            self._ones = {n: np.ones(n, np.float32)}
-        return self._ones[n]
 
     def execution(
         self,

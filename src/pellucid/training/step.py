@@ -6,10 +6,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pellucid.core.memory import Array
+from pellucid.core.memory import Array, ones
 from pellucid.core.named_arrays import empty
 from pellucid.layers.base import Layer
 from pellucid.layers.context import Observer
+from pellucid.optim.recording import RecordedUpdate
 from pellucid.training.recording import recorded
 from pellucid.training.state import ModelState
 
@@ -79,6 +80,9 @@ class GradientStep:
             plan, parameters=parameters, statistics=self.statistics, observer=observer
         )
         self._g = state.layout.views(self.gradient)
+        self._weighed: Any = None  # the weights of the last step, if they are all 1
+        self._update: RecordedUpdate | None = None
+        self._updates = self._of_training and state.updater.records  # False if updates cannot be recorded
         self._outputs = empty(0, state.output.metric_shape, state.dtype)
         self.outputs = self._outputs
 
@@ -87,6 +91,54 @@ class GradientStep:
 
         At an ``offset`` above 0 the running statistics continue from the part before.
         """
+        loss = self._replayed(x, targets, weights, step, offset)
+        if loss is not None:
+            return loss
+        output = self.state.output
+        with np.errstate(all="ignore"):  # the training loop checks that the results are finite
+            execution = self._execution
+            z = execution.forward(x, training=True, keep=True, step=step, offset=offset)
+            self._weigh(weights)
+            loss, self.mean, dz = execution.mean_loss(output, z, targets, self.weights, self.total, self.outputs)
+            execution.backward(dz, self._g)
+        return loss
+
+    def has_recorded(self, x: Array) -> bool:
+        """Return whether a step for samples of this shape has been recorded."""
+        return self._recorded is not None and self._recorded.has_recorded(x)
+
+    def with_update(self, x: Any, targets: Any, weights: Any, rate: float, is_finite: bool = True) -> float | None:
+        """Make the next step of the model, and update its parameters with the learning rate ``rate``, by one replay.
+
+        Returns the mean loss before the update. The result is None, and the parameters and the state of the optimizer are
+        unchanged, where that is not possible: the step or the update is not recorded, or the loss or the gradient is not
+        finite or too large. Where it is not known that x ``is_finite``, the replay checks it, and the result is None if it is
+        not. The other arguments are those of a call.
+        """
+        state = self.state
+        if not self._updates or self._recorded is None:
+            return None
+        if self._update is None:
+            if not self._recorded.has_recorded(x):  # nor has an update been made, whose kernels must be compiled
+                return None
+            self._update = self._recorded.recorded_update(state.updater, state.parameters, self.gradient)
+            if self._update is None:
+                self._updates = False
+                return None
+        self._update.prepare(rate, state.steps + 1)
+        return self._replayed(x, targets, weights, state.steps + 1, 0, self._update, is_finite)
+
+    def _replayed(
+        self,
+        x: Any,
+        targets: Any,
+        weights: Any,
+        step: int,
+        offset: int,
+        update: RecordedUpdate | None = None,
+        is_finite: bool = True,
+    ) -> float | None:
+        """Prepare the memory of a step, and replay it if it is recorded as a whole. Returns its mean loss, or None."""
         n, state, output = len(x), self.state, self.state.output
         if len(self._outputs) < n:
             self._outputs = empty(n, output.metric_shape, state.dtype)
@@ -96,23 +148,21 @@ class GradientStep:
             state.last_batch = x, targets, weights, step, offset
         if offset == 0 and len(self.statistics):
             self.statistics[:] = state.statistics
-        if self._recorded is not None and not output.mask_paths:
-            self._weigh(weights)
-            loss = self._recorded.step(output, x, targets, self.weights, self.total, self.outputs, step, offset)
-            if loss is not None:
-                self.mean = loss
-                return loss
-        with np.errstate(all="ignore"):  # the training loop checks that the results are finite
-            execution = self._execution
-            z = execution.forward(x, training=True, keep=True, step=step, offset=offset)
-            self._weigh(weights)
-            loss, self.mean, dz = execution.mean_loss(output, z, targets, self.weights, self.total, self.outputs)
-            execution.backward(dz, self._g)
+        if self._recorded is None or output.mask_paths:
+            return None
+        self._weigh(weights)
+        of_loss = output, x, targets, self.weights, self.total, self.outputs
+        loss = self._recorded.step(*of_loss, step, offset, update, is_finite)
+        if loss is not None:
+            self.mean = loss
         return loss
 
     def _weigh(self, weights: Any) -> None:
         """Compute the weights of the positions, their sum, and the weight of the batch."""
-        output = self.state.output
+        output, is_one = self.state.output, weights is ones(len(weights))
+        if is_one and weights is self._weighed and not output.mask_paths:
+            return  # as in the step before
+        self._weighed = weights if is_one else None
         self.weights = output.step_weights(weights, self._execution)
         self.total = output.total(self.weights)
         self.weight = output.combined(self.total)

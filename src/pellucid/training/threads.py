@@ -26,11 +26,7 @@ CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "quota period": microseconds of pr
 MIN_WORK_BLAS = 4_000_000
 # Below this many multiply-adds and parameters, a step is too short for a second thread of the kernels' pool.
 MIN_WORK_POOL = 200_000
-
-
-MASK_SECONDS = (
-    0.1  # after which the affinity mask is read again: that takes a microsecond, as much as a step of a small network
-)
+MASK_SECONDS = 0.1  # after which the affinity mask is read again: that takes a microsecond, a tenth of a single prediction
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,13 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
+import numpy as np
+
 from pellucid.core.config import Count, validate
+from pellucid.core.memory import ones
 from pellucid.data.batches import Batches, BatchSource
 from pellucid.data.dataset import Dataset
+from pellucid.data.input_stage import Passthrough
 from pellucid.data.input_stages import AnyStage
 from pellucid.data.text.running_text import DrawnWindows
 from pellucid.errors import ConfigError
@@ -23,8 +27,9 @@ from pellucid.training.full_batch import check_options, chunk_samples, train_ful
 from pellucid.training.inputs import Samples
 from pellucid.training.learning_rate_finder import RateSearch, check_range, range_test
 from pellucid.training.lockstep import agreed, check_start, compared
-from pellucid.training.loop import Control, Place, recorded, stoppable, take_step, train
+from pellucid.training.loop import Control, Place, accept, recorded, stoppable, take_step, train
 from pellucid.training.options import BATCH_SIZE, FitOptions
+from pellucid.training.output import Output
 from pellucid.training.parts import PartedStep, Parts
 from pellucid.training.perturbation import PerturbedStep
 from pellucid.training.policies import Memory, Policy, check_monitors
@@ -265,6 +270,30 @@ class Trainer:
         step: Step = self._gradient_step if current().size == 1 else self._shared_step_of(current())
         with state.threads(len(x)).applied(state.kernels):
             return take_step(state, step, x, targets, weights, rate, f"step {state.steps + 1}")
+
+    def repeated(self, x: Any, y: Any, stage: AnyStage | None) -> float | None:
+        """Make an update on a batch like an earlier one, and return the mean loss before it; None, without an update, where
+        :meth:`train_on_batch` has to be called.
+
+        All checks but two have had their answer then, for arrays of these shapes, dtypes and layouts that the network reads as
+        they are. That x is finite is checked by the call that makes the step. So are labels, where their loss finds bad ones;
+        other targets are checked here. Raises DataError for targets with invalid values.
+        """
+        state, step = self.state, self._gradient_step
+        if type(x) is not np.ndarray or type(y) is not np.ndarray or type(stage) is not Passthrough or x.dtype != state.dtype:
+            return None
+        flags = x.flags
+        if not (flags.c_contiguous and flags.aligned) or not step.has_recorded(x) or not isinstance(state.output, Output):
+            return None
+        if y.dtype.kind not in "biuf" or y.shape[:1] != x.shape[:1] or current().size > 1:
+            return None
+        are_labels = state.loss.finds_bad_labels and y.ndim == 1 and y.dtype == np.int64
+        targets, rate = y if are_labels else state.output.targets(y), state.updater.rate_outside(state.steps + 1)
+        with state.threads(len(x)).applied(state.kernels):
+            loss = step.with_update(x, targets, ones(len(x)), rate, is_finite=False)
+        if loss is not None:
+            accept(state, step)
+        return loss
 
     def find_learning_rate(
         self,

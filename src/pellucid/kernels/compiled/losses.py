@@ -43,6 +43,9 @@ def _softmax_labels_task(z, labels, weights, scale, smoothing, a, dz, losses, ta
     background, peak = z.dtype.type(smoothing / k), z.dtype.type(1 - smoothing)
     first = task * _rows_per_task(k)
     for i in range(first, min(first + _rows_per_task(k), n)):
+        if u64(labels[i]) >= u64(k):  # negative labels are large, too
+            losses[i] = math.nan
+            continue
         top = z[i, 0]
         for j in range(k):
             top = max(top, z[i, j])

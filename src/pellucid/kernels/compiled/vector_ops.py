@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from pellucid.core.memory import Array
+from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import inner_jit, jit, u64
 from pellucid.kernels.compiled.reductions import SHORT_SUM
 from pellucid.kernels.compiled.simd import add_rows, address_of, copy_rows
@@ -60,16 +61,17 @@ def _all_finite_task(x, sums, task):
 
 @jit
 def _all_finite(x):
+    """Return 0, or NaN if there is an element that is NaN or infinite."""
     sums = np.empty((x.size + CHECK_CHUNK - 1) // CHECK_CHUNK, x.dtype)
     parallel_for(_all_finite_task, (x, sums), len(sums))
-    zero = total = x.dtype.type(0)
+    total = x.dtype.type(0)
     for i in range(len(sums)):
         total += sums[i]
-    return total == zero
+    return np.float64(total)
 
 
 def all_finite(x: Array) -> bool:
-    return bool(_all_finite(x.reshape(-1)))
+    return bool(_all_finite(x.reshape(-1)) == 0)
 
 
 @inner_jit
@@ -174,6 +176,13 @@ def _clip_task(g, limit, task):
 @jit
 def clip(g, limit):
     parallel_for(_clip_task, (g, g.dtype.type(limit)), num_chunks(g))
+
+
+@jit
+def clip_norm(g, limit, squares):
+    norm = math.sqrt(squares[0] if squares.size else sum_of_squares(g))
+    if norm > limit:
+        indirect_call(scale, (g, limit / norm))
 
 
 @inner_jit

@@ -6,6 +6,8 @@ of the weights of the *whole* batch. ``a`` receives the softmax or sigmoid of z,
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pellucid.core.memory import Array
@@ -18,8 +20,11 @@ def softmax_cross_entropy_labels(
 ) -> float:
     """l = −Σ y log softmax(z) from the logits z (n, k);  δ = a − y.
 
-    The labels (n) give y = 1 − ε + ε/k at the label and ε/k elsewhere, with ε = ``smoothing``.
+    The labels (n) give y = 1 − ε + ε/k at the label and ε/k elsewhere, with ε = ``smoothing``. If one of them is not from 0 to
+    k − 1, the loss is NaN.
     """
+    if not ((labels >= 0) & (labels < z.shape[1])).all():
+        return math.nan
     rows, rest = np.arange(len(z)), smoothing / z.shape[1]
     softmax(z, a)
     dz[...] = a - rest

@@ -3,6 +3,8 @@ changes a vector."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pellucid.core.memory import Array
@@ -56,6 +58,13 @@ def add_penalty(g: Array, theta: Array, l1: float, l2: float) -> None:
 def clip(g: Array, limit: float) -> None:
     """g ← min(max(g, −limit), limit); NaN stays NaN."""
     np.clip(g, -g.dtype.type(limit), g.dtype.type(limit), out=g)
+
+
+def clip_norm(g: Array, limit: float, squares: Array) -> None:
+    """g ← g·min(1, limit/‖g‖); ``squares`` (1) is ‖g‖², or empty where that is not known."""
+    norm = math.sqrt(squares[0] if len(squares) else sum_of_squares(g))
+    if norm > limit:
+        scale(g, limit / norm)
 
 
 def clip_column_norms(W: Array, limit: float) -> None:
