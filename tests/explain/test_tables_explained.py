@@ -472,6 +472,17 @@ def test_curves_of_a_column_with_missing_values():
         np.testing.assert_allclose(without[:, 0], data.y - 9.0 * missing + 9.0, atol=1e-5)
 
 
+def test_a_model_that_takes_no_missing_values_has_curves_without_them():
+    x = np.array([[1, 2], [3, np.nan], [5, 6.0]])
+    found = partial_dependence(linear(2, -1), x, 1)
+    np.testing.assert_allclose(found.curves[:, :, 0], 2 * x[:, :1] - found.values, atol=1e-6)
+    assert found.missing is None
+    known = np.array([[1, 2], [3, 9], [5, 6.0], [0, 1]])
+    theirs = partial_dependence(LinearRegression().fit(known, known @ [2, -1]), x, 1)
+    np.testing.assert_allclose(theirs.curves, found.curves, atol=1e-6)
+    assert theirs.missing is None
+
+
 def test_a_missing_date_has_no_parts():
     model, data = sum_of(**{"sold (month)": 1.0, "sold is missing": 9.0})
     assert np.ptp(partial_dependence(model, data, "sold (days)").missing) == 0, "no month of a date that is there is left"

@@ -121,8 +121,9 @@ def test_a_sweep_from_the_command_line(mnist_folder, no_figures):
 @pytest.mark.parametrize("values", [("a/b", "a:b"), ("a", "a"), ("a", "A")])
 def test_two_cells_do_not_share_a_folder(tmp_path, values):
     first, second = values
-    folder = folder_name({"model": second, "seed": 0})
-    message = f"have the same folder, {folder}: model={first}, seed=0 and model={second}, seed=0; give"
+    folders = sorted({folder_name({"model": value, "seed": 0}) for value in values})
+    same = f"the same folder, {folders[0]}" if len(folders) == 1 else "folders that differ only in case, " + ", ".join(folders)
+    message = f"have {same}: model={first}, seed=0 and model={second}, seed=0; give"
     with pytest.raises(ConfigError, match=re.escape(message)):
         Sweep(BASE, Grid({"model": values}), tmp_path)
 

@@ -486,3 +486,27 @@ def test_the_rate_of_each_step_is_used():
     assert is_updated(replayed)
     assert not is_updated(interpreted)
     assert replayed.parameters.tobytes() == interpreted.parameters.tobytes()
+
+
+@dataclass(frozen=True)
+class FromOne(CrossEntropy):
+    """Labels that count from 1."""
+
+    def targets(self, y, shape):
+        return super().targets(y - 1, shape)
+
+
+def test_labels_that_a_loss_converts_are_converted_at_each_step():
+    x, y = np.random.default_rng(0).random((6, 4), np.float32), np.arange(6) % 3
+    ordinary, from_one = (Sequential(Dense(3), Softmax()).compile((4,), loss, seed=0) for loss in (CrossEntropy(), FromOne()))
+    for _ in range(4):
+        assert from_one.train_on_batch(x, y + 1) == ordinary.train_on_batch(x, y)
+
+
+def test_targets_may_be_the_samples_themselves_at_one_step_and_others_at_the_next():
+    clean, noisy = np.random.default_rng(0).random((2, 6, 4), np.float32)
+    models = [Sequential(Dense(4)).compile((4,), MeanSquaredError(), seed=0) for _ in range(2)]
+    models[0].train_on_batch(clean, clean)
+    models[1].train_on_batch(clean, clean.copy())
+    for _ in range(3):
+        assert models[0].train_on_batch(noisy, clean) == models[1].train_on_batch(noisy, clean)

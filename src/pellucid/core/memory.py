@@ -67,7 +67,7 @@ def aligned_zeros(size: int, dtype: Any = np.float32) -> Array:
 
 @functools.lru_cache(maxsize=8)
 def ones(n: int) -> Array:
-    """Return n weights of 1, in float32: the same array at the next call. Nobody changes it."""
+    """Return n weights of 1, in float32: mostly the same array as at the last call. Nobody changes it."""
     return np.ones(n, np.float32)
 
 

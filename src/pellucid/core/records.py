@@ -1,4 +1,4 @@
-"""The statement of a class that its methods can be recorded."""
+"""Statements of a class about its methods, such as ``records = True``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from typing import Any
 
 
 def records(value: Any, method: str) -> bool:
-    """Return whether the class that defines a method of this layer, loss or component has the attribute ``records = True``.
+    """Return whether the class that defines a method of this layer, loss or component states that it can be recorded."""
+    return states(value, "records", method)
 
-    A subclass that redefines the method, and does not state it again, is not recorded.
+
+def states(value: Any, statement: str, method: str) -> bool:
+    """Return whether the class that defines a method has the attribute ``statement``, and whether that is true.
+
+    A subclass that redefines the method, and does not state it again, does not state it.
     """
     owner = next(cls for cls in type(value).__mro__ if method in vars(cls))
-    return "records" in vars(owner) and bool(value.records)
+    return statement in vars(owner) and bool(getattr(value, statement))

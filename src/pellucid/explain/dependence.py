@@ -10,6 +10,7 @@ the rooms of a palace in a flat of 30 square metres; for these the model has see
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,8 +53,8 @@ class PartialDependence:
     - ``outputs``: the names of the k outputs: the classes, or "prediction".
     - ``observed``: what the n rows have in the column; an array of numbers for a column of numbers, else a tuple of names.
     - ``days``: whether the numbers are days since 1970, a part of dates.
-    - ``missing`` (n, k): the predictions if a number or date is missing; None where it is missing in none of the rows. Of
-      categories, a missing value is one of the ``values``.
+    - ``missing`` (n, k): the predictions if a number or date is missing; None where it is missing in none of the rows, or where
+      the model takes no missing values. Of categories, a missing value is one of the ``values``.
     """
 
     column: str
@@ -139,8 +140,21 @@ def partial_dependence(
         _output_names(first_of(model)),
         observed,
         chosen.days,
-        None if gaps is None else _predicted(model, gaps),
+        _without_value(_predicted, model, gaps),
     )
+
+
+def _without_value(predicted: Callable[[Any, Any], Array], model: Any, rows: Any) -> Array | None:
+    """Return the predictions (n, k) for rows in which a value is missing; None without rows, and where the model refuses them.
+
+    The curves were predicted for the same rows, with values in place of what is missing.
+    """
+    if rows is None:
+        return None
+    try:
+        return predicted(model, rows)
+    except ValueError:
+        return None
 
 
 def _predicted(model: Model | Ensemble, rows: Array) -> Array:
@@ -185,7 +199,7 @@ def _of_estimator(
     outputs = classes[1:2] if classes and k == 1 else classes if k == len(classes) else ("prediction",)
     observed = found.cells if found.numbers is None else found.numbers
     gaps = found.set_missing()
-    missing = None if gaps is None else _estimated(estimator, gaps)
+    missing = _without_value(_estimated, estimator, gaps)
     return PartialDependence(chosen.name, values, curves, outputs, observed, found.days, missing)
 
 

@@ -241,6 +241,7 @@ def with_fallback(kernel: Callable[..., Any], reference: Callable[..., Any]) -> 
 
     The reference kernel computes everything from the start. So a kernel of several compiled calls raises NotPrebuilt at the
     first, or has until then changed nothing that the reference kernel reads, apart from masking dY, which may be done twice.
+    The gradient of a normalized convolution, which overwrites dY, has all of its calls in the library, or none.
     """
 
     @functools.wraps(kernel)

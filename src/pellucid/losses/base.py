@@ -35,7 +35,8 @@ class Loss(Config, ABC):
     output with its target. ``numeric`` is True if several outputs are numbers, never the scores of classes. A batch whose mean
     loss is above ``divergence_limit`` has diverged. ``records`` is True if ``compute`` does nothing but call kernels and return
     the result of the last one (see :mod:`pellucid.training.recording`); a class that redefines ``compute`` states it again.
-    ``finds_bad_labels`` is True if ``compute`` returns NaN for labels (n) of int64 that are out of range.
+    ``finds_bad_labels`` is True if ``targets`` leaves labels (n) of int64 as they are, and ``compute`` returns NaN for those
+    that are out of range; a class that redefines one of them states it again.
     """
 
     head: ClassVar[type[Layer] | None] = None
@@ -108,5 +109,6 @@ class Loss(Config, ABC):
         ``z`` (n, k) are the logits, the input of the head; without a head they are the network's outputs. ``outputs`` (n,
         *``metric_shape``) is overwritten with the values that metrics compare with the targets: the output of the head, or
         without a head z (the rates eᶻ for :class:`~pellucid.losses.Poisson`, the means for
-        :class:`~pellucid.losses.GaussianNLL`). ``dz`` (n, k) is overwritten with wᵢ · scale · ∂lᵢ/∂z.
+        :class:`~pellucid.losses.GaussianNLL`). ``dz`` (n, k) is overwritten with wᵢ · scale · ∂lᵢ/∂z. The targets and weights
+        are read only.
         """

@@ -35,7 +35,7 @@ class MetricState(ABC):
     def update(self, outputs: Array, targets: Array, weights: Array) -> None:
         """Add one batch: outputs (n, k), targets (labels (n) or numbers (n, k)) and sample weights (n).
 
-        The arrays are overwritten by the next batch: copy what has to be kept.
+        The arrays are read only, and are overwritten by the next batch: copy what has to be kept.
         """
 
     @abstractmethod

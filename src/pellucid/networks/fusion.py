@@ -34,7 +34,8 @@ def fuse_nodes(nodes: Nodes, ports: Ports = ONE_OF_EACH) -> tuple[Nodes, Ports]:
     """Return the nodes with every layer absorbed by the one that it reads, if that one can absorb it and has no other reader.
 
     An output of the network is a reader of its node. A fused node has the name of the first of its layers, which is the one
-    with the slots, unless several of them have some; the returned ports have the nodes under their new names.
+    with the slots; a layer that stands for several with slots receives those of the whole network. The returned ports have the
+    nodes under their new names.
     """
     uses = Counter(node.slots for node in nodes)
 

@@ -32,8 +32,8 @@ class Component(Config, ABC):
     the chain; they are then applied to parts of the vectors. The others receive whole vectors and the learning rate itself.
 
     A class states with ``records = True`` that its ``apply`` does nothing but call kernels: the same ones at each step, with
-    the same arrays, and with numbers of the same types. Its updates are then recorded (:mod:`pellucid.optim.recording`). A
-    class that redefines ``apply`` states it again.
+    the same arrays, and with numbers of the same types. It uses no result of theirs, and no values of θ, g and the state. Its
+    updates are then recorded (:mod:`pellucid.optim.recording`). A class that redefines ``apply`` states it again.
     """
 
     records: ClassVar[bool] = False

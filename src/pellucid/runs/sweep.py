@@ -141,8 +141,12 @@ def _check_folder_names(cells: Iterable[Cell]) -> None:
         other = cells_by_name.setdefault(folder_name(cell).casefold(), cell)
         if other is not cell:
             one, two = (", ".join(f"{name}={value}" for name, value in each.items()) for each in (other, cell))
+            names = sorted({folder_name(other), folder_name(cell)})
+            same = (
+                f"the same folder, {names[0]}" if len(names) == 1 else f"folders that differ only in case, {', '.join(names)}"
+            )
             raise ConfigError(
-                f"two cells of the grid would have the same folder, {folder_name(cell)}: {one} and {two}; give each value "
+                f"two cells of the grid would have {same}: {one} and {two}; give each value "
                 "once, and values that differ only in case or in characters such as / and : to sweeps in other folders (--out)"
             )
 

@@ -1,9 +1,10 @@
-"""Recorded passes: the forward and backward pass of a batch shape, recorded at the first step and replayed at later ones.
+"""Recorded steps: the passes of a batch shape, its loss and the update, recorded at the first step and replayed at later ones.
 
 The first step of a batch shape runs layer by layer. Each call of a kernel is also written to a tape
 (:mod:`pellucid.kernels.compiled.tape`), with the addresses of its arguments: all memory is reused from step to step, so they
 are the same in the next step. Later steps replay the tape, in a few calls of compiled code, and skip the Python between the
-kernels. The results have the same bits, because the same kernels run with the same arguments.
+kernels. The results have the same bits, because the same kernels run with the same arguments. An update is recorded too
+(:mod:`pellucid.optim.recording`): a replay ends before it where the loss or the gradient is out of bounds.
 
 A layer states with its class attribute ``records`` that its passes do nothing else than call kernels, with arguments that are
 the same for each batch of a shape, and take views. Other layers, such as those that draw random numbers or compute with NumPy,
@@ -307,6 +308,8 @@ class RecordedExecution:
             return
         tape, arrays = recording.tape, [targets, weights, outputs]
         if not _are_contiguous(arrays) or not total > 0:
+            return
+        if any(np.may_share_memory(targets, one) for one in recording.samples):  # at the next step they may be different arrays
             return
         begin = tape.mark()
         tape.follow(arrays)

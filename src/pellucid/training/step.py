@@ -54,7 +54,8 @@ class GradientStep:
     ``plan`` is the form of the network to run, by default the model's fused plan; ``observer`` sees every layer's output and
     gradient (see :class:`~pellucid.training.execution.Execution`). ``parameters`` is the vector of parameters at which the
     gradient is taken, by default the model's. Without an observer the passes of each batch shape are recorded and replayed
-    (:mod:`pellucid.training.recording`), unless ``may_record`` is false: the results have the same bits.
+    (:mod:`pellucid.training.recording`), unless ``may_record`` is false: the results have the same bits. A recorded step can be
+    replayed together with its update (:meth:`with_update`).
     """
 
     forward_passes = 1
@@ -103,9 +104,9 @@ class GradientStep:
             execution.backward(dz, self._g)
         return loss
 
-    def has_recorded(self, x: Array) -> bool:
-        """Return whether a step for samples of this shape has been recorded."""
-        return self._recorded is not None and self._recorded.has_recorded(x)
+    def can_repeat(self, x: Array) -> bool:
+        """Return whether :meth:`with_update` may be possible for samples of this shape."""
+        return self._updates and self._recorded is not None and self._recorded.has_recorded(x)
 
     def with_update(self, x: Any, targets: Any, weights: Any, rate: float, is_finite: bool = True) -> float | None:
         """Make the next step of the model, and update its parameters with the learning rate ``rate``, by one replay.

@@ -12,6 +12,7 @@ import numpy as np
 
 from pellucid.core.config import Count, validate
 from pellucid.core.memory import ones
+from pellucid.core.records import states
 from pellucid.data.batches import Batches, BatchSource
 from pellucid.data.dataset import Dataset
 from pellucid.data.input_stage import Passthrough
@@ -275,25 +276,31 @@ class Trainer:
         """Make an update on a batch like an earlier one, and return the mean loss before it; None, without an update, where
         :meth:`train_on_batch` has to be called.
 
-        All checks but two have had their answer then, for arrays of these shapes, dtypes and layouts that the network reads as
-        they are. That x is finite is checked by the call that makes the step. So are labels, where their loss finds bad ones;
-        other targets are checked here. Raises DataError for targets with invalid values.
+        For arrays of these shapes, dtypes and layouts, which the network reads as they are, only their values remain to be
+        checked. The call that makes the step checks that x is finite, and labels where their loss finds bad ones; other targets
+        are checked here. Raises DataError and ShapeError for targets that do not fit.
         """
-        state, step = self.state, self._gradient_step
+        state = self.state
         if type(x) is not np.ndarray or type(y) is not np.ndarray or type(stage) is not Passthrough or x.dtype != state.dtype:
             return None
         flags = x.flags
-        if not (flags.c_contiguous and flags.aligned) or not step.has_recorded(x) or not isinstance(state.output, Output):
+        if not (flags.c_contiguous and flags.aligned) or not isinstance(state.output, Output) or current().size > 1:
             return None
-        if y.dtype.kind not in "biuf" or y.shape[:1] != x.shape[:1] or current().size > 1:
+        step = self._gradient_step
+        if y.dtype.kind not in "biuf" or y.shape[:1] != x.shape[:1] or not step.can_repeat(x):
             return None
-        are_labels = state.loss.finds_bad_labels and y.ndim == 1 and y.dtype == np.int64
+        are_labels = y.ndim == 1 and y.dtype == np.int64 and self._finds_bad_labels
         targets, rate = y if are_labels else state.output.targets(y), state.updater.rate_outside(state.steps + 1)
         with state.threads(len(x)).applied(state.kernels):
             loss = step.with_update(x, targets, ones(len(x)), rate, is_finite=False)
         if loss is not None:
             accept(state, step)
         return loss
+
+    @functools.cached_property
+    def _finds_bad_labels(self) -> bool:
+        """Whether labels need no check: those that are out of range make the loss NaN."""
+        return all(states(self.state.loss, "finds_bad_labels", method) for method in ("targets", "compute"))
 
     def find_learning_rate(
         self,

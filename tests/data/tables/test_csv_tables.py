@@ -201,6 +201,7 @@ def test_a_table_without_a_header(write):
         ("a,y\n" + "".join(f"{i},t{i}\n" for i in range(40)), {}, "40 different values in 40 rows, too many for classes"),
         ("a,y\n" + "1,2\n" * 20 + "oops,3\n", {}, r":22: a is a column of numbers, but has 'oops' here \(1 of 21"),
         (b"\xff\xfea\x00,\x00y", {}, "not a text in UTF-16"),
+        ("a,y\n1,2\n2,3\n".encode("utf-32"), {}, "not a text in UTF-8"),
         (b"a,y\n1,\xe4\n", {}, "not a text in UTF-8"),
         ('a,y\n1,"' + "x" * (17 << 20), {}, "a cell has more than 16,777,216 characters; is a quotation mark missing"),
     ],

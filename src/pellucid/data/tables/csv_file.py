@@ -175,7 +175,8 @@ class CSVFile:
     def _opened(self) -> Iterator[io.TextIOWrapper]:
         """Open the text, without its byte order mark. Raises FileError where bytes that are read are no text."""
         with open_regular(self._file) as raw:
-            is_utf_16 = raw.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+            mark = raw.peek(4)[:4]
+            is_utf_16 = mark.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and mark != codecs.BOM_UTF32_LE
             with io.TextIOWrapper(raw, "utf-16" if is_utf_16 else "utf-8-sig", newline="") as text:
                 try:
                     yield text

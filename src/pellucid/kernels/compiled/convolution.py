@@ -22,7 +22,11 @@ from pellucid.kernels.window import Window
 
 MIN_WINOGRAD_CHANNELS = 16  # and filters
 MIN_WINOGRAD_TILES = 17  # of 4×4 outputs, in all images of a batch
-MAX_FUSED_WEIGHTS = 16_384  # of a backward pass with normalization: the transformed weights and dU leave room for images in L2
+# A backward pass with normalization is one pass over images if the transformed weights, dU and the transformed tiles of an
+# image fit into the second-level cache together, and if there are enough images to share the work by them.
+MAX_FUSED_WEIGHTS = 16_384
+MAX_FUSED_TILES = 600_000  # bytes of the transformed tiles of an image and its gradient
+MIN_FUSED_IMAGES = 4
 MAX_WINOGRAD_1D_SHARE = 0.8  # of the multiplications of a plain sum; long dilations of short sequences leave tiles half empty
 
 
@@ -125,6 +129,12 @@ def conv2d_input_gradient(dy: Array, W: Array, window: Window, groups: int, out:
     return out
 
 
+def _tile_bytes(dy: Array, x: Array) -> int:
+    """Return the size of the transformed tiles of one image and of its gradient."""
+    tiles = max(-(-one.shape[1] // 4) * -(-one.shape[2] // 4) for one in (dy, x))
+    return 2 * tiles * 36 * max(x.shape[3], dy.shape[3]) * x.itemsize
+
+
 def conv2d_normalized_backward(
     x: Array,
     W: Array,
@@ -141,7 +151,7 @@ def conv2d_normalized_backward(
     out: Array,
 ) -> Array:
     statistics, kinds = (mean, rstd, gamma, dy, mean_dy, mean_dy_xhat), set()
-    if out.size and dW.size <= MAX_FUSED_WEIGHTS:
+    if out.size and len(x) >= MIN_FUSED_IMAGES and dW.size <= MAX_FUSED_WEIGHTS and _tile_bytes(dy, x) <= MAX_FUSED_TILES:
         kinds = {
             algorithm(W.shape, window, groups, x.shape, dy.shape),
             input_gradient_algorithm(dy.shape, W.shape, window, groups, x.shape),

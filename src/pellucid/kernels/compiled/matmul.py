@@ -6,7 +6,9 @@ needs no copy, since it is read element by element: along its rows, or if it is 
 register tile has rows (with a copy in panels of that size, such products took up to a quarter longer). Only a large transposed
 A is copied: its elements are so far apart that they leave the caches before the elements beside them are read. A task is a
 block of C. If several tasks need the same part of B, it is packed once, before them. Otherwise the tile of the first rows of A
-packs what it reads, which costs nothing: its time is that of the multiply-adds.
+packs what it reads, which costs nothing: its time is that of the multiply-adds. Where the rows of B are so long that the tile
+would wait for memory, B is packed before. Thin matrices have loops of their own
+(:mod:`pellucid.kernels.compiled.thin_products`).
 
 A large product is computed in slabs of B, one after the other, each small enough to stay in the caches while all rows of A pass
 it. Few rows of A read a large B in place: there the memory sets the time, and the order is the one in which memory is fastest.
@@ -25,14 +27,14 @@ from pellucid.kernels.compiled.thin_products import DOTS, ROW_TILES, SHORT, TASK
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 MAX_PANEL_ROWS = 512  # of B: such a panel has 64 kB, which the second-level cache holds together with the rows of A
-MAX_BLOCK_ROWS = 240  # of A in a task: at most 480 kB
+MAX_BLOCK_ROWS = 240  # of A in a task, about: 480 kB
 PANELS_PER_TASK = 8
 SLAB = 1 << 18  # elements of B that are packed at a time: 1 MB
 TASK_MULTIPLY_ADDS = 400_000  # at least, if there are enough rows: some ten microseconds
 ROWS_PER_COPY = 16  # rows that are read at a time, panel by panel, so that memory is read in long contiguous ranges
 LONG_ROW = 2_048  # elements of a row of B: from there on, a tile that reads two vectors of each row would wait for memory
 ROW_COLUMNS = 512  # of a task of a product with a single row, if B is large
-FEW_DOT_ROWS = 16  # of A: more rows by a transposed B, and short sums, take less time with a packed B
+FEW_DOT_ROWS = 16  # of A: more rows by a transposed B take less time with a packed B, as do sums shorter than A has rows
 FAR = 1 << 23  # elements of B in place, 32 MB: from there on, reading them takes longer than the arithmetic with a few rows
 FAR_A = 1 << 19  # elements from the first to the last row of a panel in a transposed A, from where on it is copied: 2 MB
 

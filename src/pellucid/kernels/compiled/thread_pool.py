@@ -208,13 +208,14 @@ def set_num_threads(threads: int) -> None:
         return
     with _starting:  # two callers at once would give two workers the same line of cells
         count = max(1, min(threads, MAX_THREADS))
-        cells[NUM_THREADS], _num_threads = count, threads
+        cells[NUM_THREADS] = count
         for thread in range(len(_workers) + 1, count):
             lock = locks["allocate"]()
             locks["acquire"](lock, 1)
             cells[LOCKS + CELLS_PER_LINE * thread], cells[STATES + CELLS_PER_LINE * thread] = lock, AWAKE
             _workers.append(threading.Thread(target=_worker_loop, args=(thread,), name="pellucid worker", daemon=True))
             _workers[-1].start()
+        _num_threads = threads
 
 
 def cache_folder() -> Path | None:
