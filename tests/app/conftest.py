@@ -203,6 +203,21 @@ def wait_for_predictions(page, *labels: str) -> None:
     )
 
 
+def wait_for_all_tabs(page) -> None:
+    """Wait until the page has loaded the script and the style sheet of every tab. It does so by itself, one after the other."""
+    page.wait_for_function("""() => {
+        const styles = [...document.querySelectorAll("link[href*='/tabs/']")].filter((link) => link.sheet);
+        return styles.length === document.querySelectorAll("[role=tab]").length;
+    }""")
+    page.evaluate("""Promise.all([...document.querySelectorAll("link[href*='/tabs/']")].map(({href}) =>
+        import(href.replace(/css$/, "js"))))""")
+
+
+def strokes_of(page) -> list[list[list[float]]]:
+    """Return the drawing on the pad."""
+    return page.evaluate("import('/static/app-state.js').then(({appState}) => appState.strokes)")
+
+
 def tab_names() -> list[str]:
     """Return the names of all tabs."""
     return [module.__name__.rpartition(".")[2].capitalize() for module in server.TABS]

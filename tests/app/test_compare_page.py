@@ -77,6 +77,7 @@ def test_a_comparison_is_cancelled(open_page, mnist_folder, state, monkeypatch):
     monkeypatch.setattr(predictions, "CHUNK", 10)
     page = open_page("#compare", width=360, height=740)
     page.get_by_text("100 of 200 images; now cnn-fast").wait_for()
+    until(lambda: calls)  # the network is named before it reads
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     with page.expect_response("**/compare/cancel"):
         page.get_by_role("button", name="Cancel").press("Enter")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import LIMIT, SEVEN, draw, wait_for_predictions
+from conftest import LIMIT, SEVEN, ZERO, draw, strokes_of, wait_for_all_tabs, wait_for_predictions
 
 from pellucid.app.networks import Networks
 from pellucid.app.state import AppState
@@ -25,23 +25,26 @@ def page(browser, served):
 
 def test_the_page_says_that_the_server_is_gone_and_tries_again(page):
     wait_for_predictions(page, "–", "–")
-    page.wait_for_function("() => document.querySelectorAll('link[href*=tabs]').length === 6")  # all tabs are loaded
-    page.wait_for_load_state("networkidle")
+    wait_for_all_tabs(page)
     draw(page, SEVEN)
     wait_for_predictions(page, "7", "7")
+    drawn = strokes_of(page)
     page.context.set_offline(True)
     page.get_by_role("radio", name="as drawn").click()
     page.get_by_role("alert").get_by_text(OFFLINE).wait_for()
-    for tab in ("Inside", "Why", "Playground", "Train", "Compare"):
-        page.get_by_role("tab", name=tab).click()
-        section = page.locator(f"#{tab.lower()}")
+    for tab in reversed(page.get_by_role("tab").all()):  # the tab Draw, which is shown, comes last
+        tab.click()
+        section = page.get_by_role("tabpanel", name=tab.inner_text())
         section.wait_for(state="visible")
-        assert section.locator(".card").count() > 0, f"{tab} is blank"
+        assert section.locator(".card:visible").count() > 0, f"{tab.inner_text()} is blank"
     page.context.set_offline(False)
     page.wait_for_function("() => document.querySelector('#offline').textContent === ''")
-    page.get_by_role("tab", name="Draw").click()
-    draw(page, [[[100, 100], [110, 900]]])  # the drawing is still there, and predictions arrive again
-    page.wait_for_function("() => document.querySelectorAll('.prediction .first').length === 2")
+    assert strokes_of(page) == drawn, "the drawing is still there"
+    page.get_by_role("radio", name="centre of mass").click()
+    page.get_by_role("button", name="Clear").click()
+    wait_for_predictions(page, "–", "–")
+    draw(page, ZERO)
+    wait_for_predictions(page, "0", "0")  # predictions arrive again
 
 
 def test_a_tab_that_could_not_be_loaded_is_loaded_when_the_server_is_back(browser, served):

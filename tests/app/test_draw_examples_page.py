@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
-from conftest import SEVEN, ZERO, draw, unpack, until, wait_for_predictions
+from conftest import SEVEN, ZERO, draw, settle, strokes_of, unpack, until, wait_for_predictions
 
 from pellucid.app.networks import Networks
 from pellucid.data import digit
@@ -58,13 +58,15 @@ def test_the_last_step_shows_the_image_that_the_networks_receive(open_page, clie
     page = open_page()
     draw(page, ZERO)
     wait_for_predictions(page, "0", "0")
-    strokes = page.evaluate("import('/static/app-state.js').then(({appState}) => appState.strokes)")
+    strokes = strokes_of(page)
     page.get_by_text("How the strokes become an image").click()
     page.get_by_role("radio", name="1 Pen").click()
+    settle(page)
     first = page.evaluate(FRAME)
     page.get_by_role("radio", name="4 Image").click()
     page.get_by_text("784 numbers").wait_for()
-    until(lambda: page.evaluate(FRAME) != first)
+    settle(page)
+    assert page.evaluate(FRAME) != first
     image = unpack(client.post("/api/predict", json={"strokes": strokes}).json()["image"], "u1")
     shown = np.array(page.evaluate(PIXELS))
     assert shown[image < 5].mean() + 120 < shown[image > 250].mean()

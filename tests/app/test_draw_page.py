@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
-from conftest import SEVEN, ZERO, draw, settle, until, wait_for_predictions
+from conftest import SEVEN, ZERO, draw, settle, strokes_of, until, wait_for_all_tabs, wait_for_predictions
 
 
 def test_two_networks_predict_a_digit_drawn_with_the_mouse(open_page):
@@ -34,6 +34,7 @@ def test_drawing_with_a_finger_does_not_scroll(open_page):
 
 def test_drawing_with_the_keyboard(open_page):
     page = open_page()
+    wait_for_predictions(page, "–", "–")
     page.locator(".pad canvas").focus()
     for key in ["ArrowUp"] * 8 + [" "] + ["ArrowDown"] * 16 + [" "]:
         page.keyboard.press(key)
@@ -45,11 +46,15 @@ def test_drawing_with_the_keyboard(open_page):
 def test_undo_removes_one_stroke(open_page):
     page = open_page()
     draw(page, SEVEN)
+    before = strokes_of(page)
+    draw(page, [[[100, 100], [900, 900]]])
+    assert len(strokes_of(page)) == 2
+    undo = page.get_by_role("button", name="Undo")
+    undo.click()
+    assert strokes_of(page) == before
     wait_for_predictions(page, "7", "7")
-    draw(page, [[[100, 100], [900, 900]], [[900, 100], [100, 900]]])
-    for _ in range(2):
-        page.get_by_role("button", name="Undo").click()
-    wait_for_predictions(page, "7", "7")
+    undo.click()
+    wait_for_predictions(page, "–", "–")
 
 
 def test_the_normalization_can_be_changed(open_page):
@@ -112,7 +117,7 @@ def test_networks_can_be_hidden(open_page):
 def test_nothing_moves_when_predictions_arrive(open_page):
     page = open_page()
     wait_for_predictions(page, "–", "–")
-    page.wait_for_load_state("networkidle")  # all tabs are loaded
+    wait_for_all_tabs(page)
     settle(page)
     page.evaluate("""() => {
         window.shifts = [];

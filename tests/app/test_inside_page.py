@@ -40,7 +40,8 @@ def opened(open_page):
         page.wait_for_function(answered)  # of the network that comes first
         page.evaluate(CHOOSE, name)
         page.wait_for_function(answered)
-        until(lambda: min(page.evaluate(COLOURS).values()) > 500)  # lines for positive and for negative weights are painted
+        settle(page)  # before, the lines of the other network may be there
+        assert min(page.evaluate(COLOURS).values()) > 500, "lines for positive and for negative weights"
         return page
 
     return opened

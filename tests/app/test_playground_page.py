@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from conftest import LIMIT, until
+from conftest import LIMIT, settle, until
 
 STEP = ".playground-counter b >> nth=1"
 SMALL = "#playground?data=circles&samples=100&hidden=6&optimizer=adam&learning_rate=0.05&batch_size=32&seed=4"
@@ -194,12 +194,12 @@ def test_inputs_and_the_share_of_validation(open_page):
     ready(page)
     for name in ("sin x₂", "x₁x₂", "x₁"):
         click(page, name)
+    until(lambda: fields(page).get("features") == "x2~x1*x2~sin(x2)")  # one input more, two more, two more and one less
     page.wait_for_function("() => document.querySelectorAll('.playground-unit').length === 3 + 6 + 2")
     with page.expect_response(lambda one: one.url.endswith("/start") and one.request.post_data_json["validation"] == 0.5):
         page.get_by_label("For validation").fill("0.5")
     ready(page)
     until(lambda: fields(page).get("validation") == "0.5")
-    assert fields(page)["features"] == "x2~x1*x2~sin(x2)"
     click(page, "Step")
     ready(page, 1)  # the network is the one with these inputs and points
     click(page, "Epoch")
@@ -428,6 +428,7 @@ def test_nothing_moves_and_nothing_is_too_wide(open_page, width, scheme):
     page.get_by_role("button", name="Play").click()
     until(lambda: step(page) > 20)
     page.get_by_role("button", name="Pause").click()
+    settle(page)
     assert page.evaluate("moved") == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     unnamed = page.evaluate(

@@ -238,6 +238,7 @@ def test_pictures_of_digits_become_what_digit_makes_of_them(open_file, tmp_path)
     page.get_by_text("the ink of one.png").wait_for()
     draw(page, SEVEN)
     page.get_by_text("the drawing with even strokes").wait_for()
+    settle(page)  # the text is there from the first points on
     assert np.abs(input_of(page) - digit(page.evaluate("pellucid.strokes")).ravel().astype(int)).max() <= 1
     Image.fromarray(np.full((30, 30), 200, np.uint8)).save(tmp_path / "empty.png")
     (tmp_path / "text.png").write_bytes(b"not a picture")
