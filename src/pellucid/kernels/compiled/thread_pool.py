@@ -116,8 +116,11 @@ def _take_and_run(thread):
 
 @inner_jit
 def _run_job(code, arguments, count):
-    """Run all tasks: in the pool, or in this thread if there is only one task, too many, or another kernel in the pool."""
-    if count <= 1 or count > MAX_TASKS or not compare_exchange(BUSY, 0, 1):
+    """Run all tasks: in the pool, or in this thread if it is the only one, or there is one task, too many, or another kernel in
+    the pool."""
+    # A worker that has lost its core while it looked for tasks of an earlier job may take one of this job, for which it is one
+    # thread too many: with one thread, the tasks are not in the pool.
+    if load(NUM_THREADS) <= 1 or count <= 1 or count > MAX_TASKS or not compare_exchange(BUSY, 0, 1):
         for task in range(count):
             _run_task(code, arguments, task)
         return
