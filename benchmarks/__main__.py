@@ -118,6 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "data": data_name(settings),
     }
     results: list[Result] = []
+    distance = limits.CoreToCore()
+    distance.measure()
     for name in dict.fromkeys(given.names or (name for name in CASES if not rows or name not in WHOLE)):
         settings.notify(name)
         result = CASES[name].run(CASES[name], settings)
@@ -126,6 +128,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results.append(result)
         if any(row.bound is not None for row in result.rows) and (found := limits.measured()) is not None:
             run["limits"] = limits.as_json(found)
+        distance.measure()
+        if distance.seconds:
+            run["core_to_core"] = distance.as_json()
         write(given.out, run, results)
     if not results:
         p.error(f"no row contains {' or '.join(map(repr, rows))}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 #: Prefixes of variables that select the kernels or threads of a library. Libraries are measured with their own choices.
@@ -81,9 +81,14 @@ def _cpu_model() -> str:
     return found[1].strip() if found else platform.processor() or platform.machine()
 
 
+def usable_cores() -> Sequence[int]:
+    """Return the numbers of the cores that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+
+
 def cores() -> int:
     """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(usable_cores())
 
 
 def _caches(cpu: int = 0) -> dict[str, str]:
@@ -107,9 +112,8 @@ def cache_capacities() -> dict[str, int]:
 
     A cache that several cores share counts once. Where the system does not tell, usual sizes are assumed.
     """
-    usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(cores())
     caches: dict[str, dict[str, int]] = {}
-    for cpu in usable:
+    for cpu in usable_cores():
         for facts in _cache_facts(cpu).values():
             if facts["type"] != "Instruction":
                 caches.setdefault(f"L{facts['level']}", {})[facts["shared_cpu_list"]] = _bytes(facts["size"])

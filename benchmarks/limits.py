@@ -4,6 +4,9 @@ The arithmetic limit is the rate of NumPy's fastest product of large float32 mat
 bandwidths of each cache level and of the memory, for arrays that are only read, only written, copied, and updated in place.
 Both use all cores, and are measured once per run, before the first benchmark that needs them.
 
+The time in which a cache line goes from one core to another limits what two threads can share of a small work. It is measured
+again and again during a run, because the host of a virtual machine may move its cores.
+
 The least time of a pass (see ``work``) is the longer of its arithmetic and its transfers; that of a step is the sum over its
 passes (a roofline for each pass; Williams, Waterman and Patterson, 2009). Transfers from different levels overlap as well.
 """
@@ -17,7 +20,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,8 @@ from benchmarks.work import Pass
 
 #: The number of products of each size, and of sweeps over each working set, of which the fastest counts.
 PRODUCTS, SWEEPS = 7, 25
+#: The tries whose median is the time from core to core, with thousands of round trips each: a tenth of a second together.
+HANDOVERS = 15
 #: The working set whose bandwidth is that of the memory, in multiples of the last cache, and its least bytes.
 BEYOND_CACHES, LEAST_MEMORY = 4, 256 << 20
 #: The share of a cache that a working set fills. In the last one, other programs and machines have a share, too.
@@ -144,6 +149,42 @@ def measured() -> Limits | None:
     return Limits(flops, side, threads, tuple(levels))
 
 
+@dataclass
+class CoreToCore:
+    """The seconds in which a cache line went from one core to another, one value for each measurement of a run, and the numbers
+    of the two cores: None where threads cannot choose their cores."""
+
+    seconds: list[float] = field(default_factory=list)
+    cores: tuple[int, int] | None = None
+
+    def measure(self) -> None:
+        """Measure once more, in a process of its own. Nothing is added with one core, or without Numba."""
+        try:
+            found = _call("core-to-core", "core_to_core", tries=HANDOVERS)
+        except (NotInstalled, Crashed) as error:
+            print(f"  the time from core to core could not be measured: {error}", file=sys.stderr)
+            return
+        if found is not None:
+            self.seconds.append(found["seconds"])
+            self.cores = None if found["cores"] is None else tuple(found["cores"])
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the lowest and the highest value, and all of them, as JSON data."""
+        return {"lowest": min(self.seconds), "highest": max(self.seconds), "seconds": self.seconds, "cores": self.cores}
+
+
+def core_to_core_line(plain: dict[str, Any]) -> str:
+    """Return the times from core to core, given as JSON data, as a sentence."""
+    low, high, count = 1e9 * plain["lowest"], 1e9 * plain["highest"], len(plain["seconds"])
+    span = f"in {low:.0f} ns" if count == 1 else f"in {low:.0f} to {high:.0f} ns ({count} measurements during the run)"
+    where = (
+        "between threads that the system may move"
+        if plain["cores"] is None
+        else "from core {} to core {}".format(*plain["cores"])
+    )
+    return f"A cache line goes {where} {span}."
+
+
 def _call(name: str, function: str, **arguments: Any) -> Any:
     with Session(contender(name)) as session:
         session.start()
@@ -174,6 +215,14 @@ def table(plain: dict[str, Any]) -> list[str]:
     return lines
 
 
+def lines_of(run: dict[str, Any]) -> list[str]:
+    """Return all limits that a run has measured, in Markdown; none where it has measured none."""
+    lines = ["", *table(run["limits"])] if "limits" in run else []
+    if "core_to_core" in run:
+        lines += ["", core_to_core_line(run["core_to_core"])]
+    return lines[1:]
+
+
 def cells(only: Sequence[str] = ()) -> Iterable[tuple[str, Callable[[], list[Pass]]]]:
     """Return the label and the work of a step of each network at two batch sizes, and of predictions."""
     for name in NETWORKS:
@@ -195,12 +244,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the limits into this JSON file")
     given = parser.parse_args(arguments)
+    distance = CoreToCore()
+    distance.measure()
     limits = measured()
     if limits is None:
         sys.exit("the limits cannot be measured: NumPy or Numba is missing, or a process failed")
+    distance.measure()
+    found = {"limits": as_json(limits), **({"core_to_core": distance.as_json()} if distance.seconds else {})}
     if given.out is not None:
-        given.out.write_text(json.dumps({"machine": machine(), "limits": as_json(limits)}, indent=1) + "\n", encoding="utf-8")
-    print("\n".join(table(as_json(limits))))
+        given.out.write_text(json.dumps({"machine": machine(), **found}, indent=1) + "\n", encoding="utf-8")
+    print("\n".join(lines_of(found)))
     heads = ("MFLOP", "MB", "least, ms", "arithmetic, %", "MFLOP with Winograd", "least with Winograd, ms")
     print(f"\n| | {' | '.join(heads)} |\n|---{'|---:' * len(heads)}|")
     for label, make in cells(given.rows):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import OTHER
-from benchmarks.limits import table as table_of_limits
+from benchmarks.limits import lines_of
 from benchmarks.results import OURS, Result, Row
 
 
@@ -37,8 +37,8 @@ def markdown(run: dict[str, Any], results: Sequence[Result]) -> str:
     load = machine.get("load")
     if load and load[0] > machine["cores"] / 4:
         lines += ["", f"**The machine was busy when the run began (load {load[0]}): do not trust these results.**"]
-    if "limits" in run:
-        lines += ["", *table_of_limits(run["limits"])]
+    if found := lines_of(run):
+        lines += ["", *found]
     for result in results:
         lines += ["", *section(result)]
     return "\n".join(lines) + "\n"

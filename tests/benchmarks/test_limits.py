@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import environment, limits, networks, work
+from benchmarks import __main__ as command, environment, limits, networks, work
 from benchmarks.cases import first_use, roofline
 from benchmarks.contenders import contender
 from benchmarks.environment import cache_capacities
@@ -34,6 +36,7 @@ from benchmarks.networks import (
 )
 from benchmarks.report import limit_shares, table
 from benchmarks.results import Bound, Cell, Result, Row
+from benchmarks.session import NotInstalled
 from benchmarks.work import Access, Pass, distances, prediction, step
 from pellucid.kernels.window import Window
 
@@ -322,6 +325,65 @@ def test_the_bandwidth_loops_move_what_they_say() -> None:
     found = bandwidth.bandwidth({"L1": 8 << 10, "L2": 64 << 10}, threads=2, tries=2)
     assert {level: sorted(rates) for level, rates in found.items()} == dict.fromkeys(found, sorted(limits.KINDS))
     assert all(1e6 < rate < 1e13 for rates in found.values() for rate in rates.values())
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_a_cell_goes_from_core_to_core(monkeypatch: pytest.MonkeyPatch, pinned: bool) -> None:
+    pytest.importorskip("numba")
+    from benchmarks.contenders import core_to_core
+
+    if len(environment.usable_cores()) < 2:
+        assert core_to_core.core_to_core(tries=1) is None
+        return
+    if pinned and not hasattr(os, "sched_setaffinity"):
+        pytest.skip("this system does not let threads choose their cores")
+    if not pinned:
+        monkeypatch.delattr(os, "sched_setaffinity", raising=False)
+    monkeypatch.setattr(core_to_core, "ROUND_TRIPS", 500)
+    before = environment.usable_cores()
+    found = core_to_core.core_to_core(tries=3)
+    assert 1e-9 < found["seconds"] < 1
+    assert found["cores"] == (list(before[:2]) if pinned else None)
+    assert core_to_core.cells[core_to_core.CELL] == 2 * 500
+    assert environment.usable_cores() == before, "only the two threads have chosen a core"
+    monkeypatch.setattr(core_to_core, "usable_cores", lambda: [3])
+    assert core_to_core.core_to_core(tries=3) is None
+
+
+def test_the_time_from_core_to_core_is_measured_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    values: list[Any] = [{"seconds": 2e-7, "cores": [0, 1]}, None, {"seconds": 5.5e-8, "cores": [0, 1]}]
+
+    def call(name: str, function: str, **arguments: Any) -> Any:
+        if not values:
+            raise NotInstalled("numba")
+        return values.pop(0)
+
+    monkeypatch.setattr(limits, "_call", call)
+    distance = limits.CoreToCore()
+    distance.measure()
+    assert limits.lines_of({"core_to_core": distance.as_json()}) == ["A cache line goes from core 0 to core 1 in 200 ns."]
+    for _ in range(3):
+        distance.measure()
+    plain = {"core_to_core": distance.as_json()}
+    assert plain["core_to_core"] == {"lowest": 5.5e-8, "highest": 2e-7, "seconds": [2e-7, 5.5e-8], "cores": (0, 1)}
+    span = "in 55 to 200 ns (2 measurements during the run)."
+    assert limits.lines_of(plain) == [f"A cache line goes from core 0 to core 1 {span}"]
+    distance.cores = None
+    both = limits.lines_of({"limits": limits.as_json(MACHINE), "core_to_core": distance.as_json()})
+    assert both[0].startswith("Limits of the machine")
+    assert both[-2:] == ["", f"A cache line goes between threads that the system may move {span}"]
+    assert limits.lines_of({}) == []
+
+
+def test_a_run_saves_the_time_from_core_to_core(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    values = [1e-7, 3e-7, 2e-7]
+    monkeypatch.setattr(limits, "_call", lambda *_, **__: {"seconds": values.pop(0), "cores": None})
+    cases = {name: Case(name, "", (), lambda case, _: Result(case.name, "")) for name in ("one", "two")}
+    monkeypatch.setattr(command, "CASES", cases)
+    assert command.main(["one", "two", "--out", str(tmp_path)]) == 0
+    saved = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert saved["core_to_core"] == {"lowest": 1e-7, "highest": 3e-7, "seconds": [1e-7, 3e-7, 2e-7], "cores": None}
+    assert "in 100 to 300 ns (3 measurements during the run)" in (tmp_path / "results.md").read_text(encoding="utf-8")
 
 
 def test_the_model_is_that_of_the_readme() -> None:
