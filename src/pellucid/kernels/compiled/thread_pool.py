@@ -17,8 +17,9 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -55,6 +56,8 @@ MAX_THREADS = 256
 TASK_BITS = 20
 MAX_TASKS = (1 << TASK_BITS) - 1  # of a job; a job with more runs in one thread
 JOB_NUMBERS = 1 << 22
+
+_Result = TypeVar("_Result")
 
 cells[NUM_THREADS] = 1
 _i64 = ir.IntType(64)
@@ -237,6 +240,25 @@ def set_num_threads(threads: int) -> None:
             _workers.append(threading.Thread(target=_worker_loop, args=(thread,), name="pellucid worker", daemon=True))
             _workers[-1].start()
         _num_threads = threads
+
+
+def num_threads() -> int:
+    """Return the number of threads that run the tasks of a kernel."""
+    return max(1, min(_num_threads, MAX_THREADS))
+
+
+def limited(limit: int, function: Callable[[], _Result]) -> _Result:
+    """Return the result of ``function()``, whose kernels use at most ``limit`` threads.
+
+    Kernels that other threads call meanwhile are limited, too: they take longer.
+    """
+    if limit >= _num_threads:
+        return function()
+    cells[NUM_THREADS] = limit
+    try:
+        return function()
+    finally:
+        cells[NUM_THREADS] = num_threads()  # another thread may have set it
 
 
 def cache_folder() -> Path | None:
