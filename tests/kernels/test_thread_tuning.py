@@ -111,17 +111,18 @@ def test_a_replay_that_fails_is_not_a_result(monkeypatch):
     assert tuner.limit == 2
 
 
-def test_the_first_half_of_a_block_does_not_count(monkeypatch):
-    """A worker that sleeps needs some fifty microseconds to wake up."""
-    machine, tuner = Machine(monkeypatch, t2=40, t1=50), ThreadTuner()
+def test_a_worker_that_wakes_up_is_not_counted(monkeypatch):
+    machine, tuner = Machine(monkeypatch, t2=100, t1=50), ThreadTuner()
     set_num_threads(2)
-    machine.replays(tuner, 30)
+    machine.replays(tuner, 100)
+    assert tuner.limit == 1
+    machine.microseconds["t2"] = 40.0
 
     def replay():
         machine.replay()
-        machine.now += 50 * MICROSECOND if machine.used[-5:].count(2) < 5 else 0
+        machine.now += 50 * MICROSECOND if machine.used[-5:].count(2) in (1, 2, 3, 4) and machine.used[-1] == 2 else 0
 
-    for _ in range(1000):
+    for _ in range(5000):
         if tuner.is_idle():
             replay()
         else:

@@ -50,9 +50,6 @@ class ThreadTuner:
         """Make a replay that is part of a trial. The last one of a trial sets ``limit`` and ``left``."""
         if not self._rival:
             threads = thread_pool.num_threads()
-            if threads == 1:
-                self.left = FIRST
-                return replay()
             self.limit = min(self.limit, threads)
             upwards = self.limit == 1 or (self._upwards and self.limit < threads)
             self._rival = min(2 * self.limit, threads) if upwards else self.limit // 2
