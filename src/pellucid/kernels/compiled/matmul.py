@@ -23,7 +23,15 @@ from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import inner_jit, jit, ordered_jit, u64
 from pellucid.kernels.compiled.micro_kernel import FEW_ROWS, TILE_ROWS, WIDE, micro_kernel, packing_tile
 from pellucid.kernels.compiled.simd import VECTOR_BYTES, address_of, copy_rows, prefetch_rows, transpose_block, vector_width
-from pellucid.kernels.compiled.thin_products import DOTS, SHORT, TASK_ELEMENTS, dots_task, row_columns, row_task, short_sums_task
+from pellucid.kernels.compiled.thin_products import (
+    DOTS,
+    SHORT,
+    TASK_ELEMENTS,
+    dots_task,
+    row_columns,
+    row_task,
+    short_sums_task,
+)
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 MAX_PANEL_ROWS = 512  # of B: such a panel has 64 kB, which the second-level cache holds together with the rows of A

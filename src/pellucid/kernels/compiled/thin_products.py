@@ -79,7 +79,7 @@ def _row(typing, vectors, a, ak, b, bk, s, c, K, last_columns, floor):
 def row_columns(N, K, floor):
     """Return the number of columns of a task of a product with a single row."""
     columns = ROW_TILES[0] * vector_width(floor)
-    return columns // 2 if N <= columns and K * N >= HALVED else columns
+    return columns // 2 if columns >= N and K * N >= HALVED else columns
 
 
 @inner_jit

@@ -146,7 +146,9 @@ def _run_job(code, arguments, count):
             release_lock(load(line + LOCK))
     _run_task(code, arguments, 0)
     own = 1
-    while _take_and_run(types.int64(0), job):  # a literal 0 would be a type of its own, and the function be compiled for it again
+    while _take_and_run(
+        types.int64(0), job
+    ):  # a literal 0 would be a type of its own, and the function be compiled for it again
         own += 1
     while _num_done(job, threads) + own < count:
         spin_wait_hint()
