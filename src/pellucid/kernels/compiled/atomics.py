@@ -62,16 +62,6 @@ def store(typing, index, value):
 
 
 @intrinsic
-def fetch_add(typing, index, value):
-    """Add to a cell and return the value that it had before."""
-
-    def emit(context, builder, signature, args):
-        return builder.atomic_rmw("add", _cell(builder, args[0]), args[1], "acq_rel")
-
-    return types.int64(types.int64, types.int64), emit
-
-
-@intrinsic
 def compare_exchange(typing, index, expected, desired):
     """Set a cell to ``desired`` if its value is ``expected``, and return whether it was."""
 

@@ -23,7 +23,15 @@ from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import inner_jit, jit, ordered_jit, u64
 from pellucid.kernels.compiled.micro_kernel import FEW_ROWS, TILE_ROWS, WIDE, micro_kernel, packing_tile
 from pellucid.kernels.compiled.simd import VECTOR_BYTES, address_of, copy_rows, prefetch_rows, transpose_block, vector_width
-from pellucid.kernels.compiled.thin_products import DOTS, ROW_TILES, SHORT, TASK_ELEMENTS, dots_task, row_task, short_sums_task
+from pellucid.kernels.compiled.thin_products import (
+    DOTS,
+    SHORT,
+    TASK_ELEMENTS,
+    dots_task,
+    row_columns,
+    row_task,
+    short_sums_task,
+)
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 MAX_PANEL_ROWS = 512  # of B: such a panel has 64 kB, which the second-level cache holds together with the rows of A
@@ -33,7 +41,7 @@ SLAB = 1 << 18  # elements of B that are packed at a time: 1 MB
 TASK_MULTIPLY_ADDS = 400_000  # at least, if there are enough rows: some ten microseconds
 ROWS_PER_COPY = 16  # rows that are read at a time, panel by panel, so that memory is read in long contiguous ranges
 LONG_ROW = 2_048  # elements of a row of B: from there on, a tile that reads two vectors of each row would wait for memory
-ROW_COLUMNS = 512  # of a task of a product with a single row, if B is large
+ROW_COLUMNS = 512  # of a task of a product with a single row, if B is large and its rows are long
 FEW_DOT_ROWS = 16  # of A: more rows by a transposed B take less time with a packed B, as do sums shorter than A has rows
 FAR = 1 << 23  # elements of B in place, 32 MB: from there on, reading them takes longer than the arithmetic with a few rows
 FAR_A = 1 << 19  # elements from the first to the last row of a panel in a transposed A, from where on it is copied: 2 MB
@@ -238,11 +246,11 @@ def matmul(A, A_strides, B, B_strides, S, S_stride, C, shape, floor):
     (M, N, K), (bk, bn), no_floor = shape, B_strides, A.dtype.type(-np.inf)
     if M == 0 or N == 0:
         return
-    if M == 1 and bn == 1 and K * N > SLAB and 4 * N >= ROW_COLUMNS:
+    if M == 1 and bn == 1 and K * N > SLAB and N >= 2 * ROW_COLUMNS:
         parallel_for(_row_task, (A, A_strides[1], B, bk, S, C, N, K, floor), (N + ROW_COLUMNS - 1) // ROW_COLUMNS)
     elif M == 1 and bn == 1:
-        columns = ROW_TILES[0] * vector_width(floor)
-        parallel_for(row_task, (A, A_strides[1], B, bk, S, C, N, K, floor), (N + columns - 1) // columns)
+        columns = row_columns(N, K, floor)
+        parallel_for(row_task, (A, A_strides[1], B, bk, S, C, N, K, floor, columns), (N + columns - 1) // columns)
     elif K <= SHORT and bn == 1 and K > 0:
         rows = max(1, min(M, TASK_ELEMENTS // N))
         arguments = (A, A_strides, B, bk, S, S_stride, C, N, M, N, K, floor, rows)

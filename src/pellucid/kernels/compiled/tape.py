@@ -34,6 +34,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import code_of, jit, u64
+from pellucid.kernels.compiled.thread_tuning import ThreadTuner
 from pellucid.kernels.compiled.toolchain import CPUDispatcher, cgutils, intrinsic, ir, library, types
 from pellucid.kernels.interface import Kernels
 from pellucid.kernels.prebuilt import FLOATS, SIZES, Function, NotPrebuilt, words_of
@@ -130,7 +131,7 @@ class Tape:
         self._kept: list[Any] = []  # the arguments: what is at the recorded addresses must not be freed
         self._parts: list[tuple[int, int] | Callable[[], None]] = []
         self._moved: list[list[tuple[Array, int, int]]] = []  # the words that follow each input, with their distance
-        self._plans: dict[tuple[int, int | None], list[Any]] = {}
+        self._plans: dict[tuple[int, int | None], tuple[list[Any], ThreadTuner]] = {}
         self._mark = 0
         self.is_read_in_python = False
         self._addresses: list[int] = []
@@ -252,7 +253,11 @@ class Tape:
 
         Nothing can be recorded in these parts after their first replay.
         """
-        for part in self._plan(first, last):
+        plan, tuner = self._plan(first, last)
+        return self._run(plan) if tuner.is_idle() else tuner.run(lambda: self._run(plan))
+
+    def _run(self, plan: list[Any]) -> bool:
+        for part in plan:
             if not isinstance(part, tuple):
                 part()
             elif (failed := replay(*part)) >= 0:
@@ -267,18 +272,24 @@ class Tape:
 
         It returns whether that was done: not where x has NaN or infinity.
         """
-        plan = self._plan(0)
+        plan, tuner = self._plan(0)
         if len(plan) != 1 or not isinstance(plan[0], tuple):
             return None
         native, flat = replay_with, memory.reshape(-1)
         entries, first, last = plan[0]
-        return lambda x: bool(native(x.reshape(-1), flat, entries, first, last) < 0)
 
-    def _plan(self, first: int, last: int | None = None) -> list[Any]:
-        """Return the parts from ``first`` on, as they are replayed."""
+        def run(x: Array) -> bool:
+            if tuner.is_idle():
+                return bool(native(x.reshape(-1), flat, entries, first, last) < 0)
+            return bool(tuner.run(lambda: native(x.reshape(-1), flat, entries, first, last)) < 0)
+
+        return run
+
+    def _plan(self, first: int, last: int | None = None) -> tuple[list[Any], ThreadTuner]:
+        """Return the parts from ``first`` on, as they are replayed, and what finds their number of threads."""
         plan = self._plans.get((first, last))
         if plan is None:
-            plan = self._plans[first, last] = self._joined(self._parts[first:last])
+            plan = self._plans[first, last] = self._joined(self._parts[first:last]), ThreadTuner()
         return plan
 
     def _joined(self, parts: Sequence[tuple[int, int] | Callable[[], None]]) -> list[Any]:

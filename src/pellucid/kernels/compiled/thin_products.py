@@ -26,7 +26,8 @@ SHORT = 8  # the longest sum for which the rows of B are held in registers, HELD
 HELD = REGISTERS // 2
 ROWS_AT_ONCE = 16  # of C: they are written in full before the next ones, so that memory is written in long contiguous ranges
 TASK_ELEMENTS = 16_384  # of the large matrix: about half a microsecond
-ROW_TILES = 8, 2, 1  # vectors of a single row of C that are computed at a time
+ROW_TILES = 8, 4, 2, 1  # vectors of a single row of C that are computed at a time
+HALVED = 1 << 17  # elements of B, from where on a row of at most ROW_TILES[0] vectors has two tasks: some five microseconds
 
 
 def _rows_of_three(v: VectorBuilder, start: Any, stride: Any, count: int) -> tuple[list[Any], list[Any]]:
@@ -75,17 +76,26 @@ def _row(typing, vectors, a, ak, b, bk, s, c, K, last_columns, floor):
 
 
 @inner_jit
-def row_task(A, ak, B, bk, S, C, N, K, floor, task):
-    """Compute ROW_TILES[0] vectors of C[n] = max(S[n] + Σ_k A[k] B[k, n], floor); A[k] is at k·ak, B[k, n] at k·bk + n.
+def row_columns(N, K, floor):
+    """Return the number of columns of a task of a product with a single row."""
+    columns = ROW_TILES[0] * vector_width(floor)
+    return columns // 2 if columns >= N and K * N >= HALVED else columns
+
+
+@inner_jit
+def row_task(A, ak, B, bk, S, C, N, K, floor, columns, task):
+    """Compute ``columns`` elements of C[n] = max(S[n] + Σ_k A[k] B[k, n], floor); A[k] is at k·ak, B[k, n] at k·bk + n.
 
     The terms are added in the same order as in a product of more rows, so that a row has the same bits alone and among others.
     """
     width = vector_width(floor)
-    n = task * ROW_TILES[0] * width
-    end = min(n + ROW_TILES[0] * width, N)
+    n = task * columns
+    end = min(n + columns, N)
     while n < end:
         left = end - n
-        vectors = ROW_TILES[0] if left >= ROW_TILES[0] * width else ROW_TILES[1] if left >= ROW_TILES[1] * width else 1
+        vectors = ROW_TILES[0]
+        while vectors > 1 and left < vectors * width:
+            vectors //= 2
         b, s, c = address_of(B, n), address_of(S, n), address_of(C, n)
         _row(vectors, address_of(A, 0), ak, b, bk, s, c, K, min(width, left), floor)
         n += vectors * width

@@ -17,8 +17,9 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,7 +27,6 @@ from pellucid.kernels.compiled.atomics import (
     acquire_lock,
     cells,
     compare_exchange,
-    fetch_add,
     load,
     locks,
     release_lock,
@@ -40,18 +40,24 @@ from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, library,
 CHUNK = 16_384  # elements of a flat array in one task: some microseconds
 SPINS_BEFORE_SLEEP = 50_000  # from a third of a millisecond to two, depending on how long a spin-wait hint takes
 
-# What the shared cells hold. Values that different threads write are on different cache lines (of eight cells).
+# What the shared cells hold. Values that different threads write are on different cache lines (of eight cells): where cores are
+# far from each other, each line that goes from one to the other takes a fifth of a microsecond.
 CELLS_PER_LINE = 8
-JOB, FUNCTION, ARGUMENTS, DONE, BUSY, NUM_THREADS, JOB_THREADS = 0, 8, 9, 16, 24, 32, 40
-# One line for each thread follows: its work range, its state, and the lock on which it sleeps.
-RANGES, STATES, LOCKS = 48, 49, 50
+BUSY, JOB, NUM_THREADS = 0, 1, 2  # what callers use
+# One line for each thread, the caller first, has all that a worker needs for its part of a job, so that one line is fetched.
+FIRST_LINE = 8
+RANGE, FUNCTION, ARGUMENTS, JOB_THREADS = 0, 1, 2, 3  # the thread's work range, written last, and what its tasks call
+DONE = 4  # how many tasks of its last job the thread has run: the number of the job, and of the tasks
+STATE, LOCK = 5, 6  # the thread's state, and the lock on which it sleeps
 AWAKE, ASLEEP, STOPPED = 0, 1, 2
-MAX_THREADS = 256  # the first is the caller
+MAX_THREADS = 256
 # A work range is one cell with three fields: the number of the job, the end of the range, and its next task. To take a task is
 # to add one to a range that has not changed since it was read, so that no thread can begin a task of a job that is over.
 TASK_BITS = 20
 MAX_TASKS = (1 << TASK_BITS) - 1  # of a job; a job with more runs in one thread
 JOB_NUMBERS = 1 << 22
+
+_Result = TypeVar("_Result")
 
 cells[NUM_THREADS] = 1
 _i64 = ir.IntType(64)
@@ -96,20 +102,25 @@ def _run_task(typing, code, arguments, task):
 
 
 @inner_jit
-def _take_and_run(thread):
-    """Take and run one task of the current job, from the thread's own range while it has any; return whether there was one."""
-    threads = load(JOB_THREADS)
+def _line(thread):
+    """Return the first cell of the thread's line."""
+    return FIRST_LINE + CELLS_PER_LINE * thread
+
+
+@inner_jit
+def _take_and_run(thread, job):
+    """Take and run one task of the job, from the thread's own range while it has any; return whether there was one."""
+    threads = load(_line(thread) + JOB_THREADS)
     for k in range(threads):
-        cell = RANGES + CELLS_PER_LINE * ((thread + k) % threads)
+        line = _line((thread + k) % threads)
         while True:
-            work_range = load(cell)
+            work_range = load(line + RANGE)
             task = work_range & MAX_TASKS
-            if task >= (work_range >> TASK_BITS) & MAX_TASKS:
+            if task >= (work_range >> TASK_BITS) & MAX_TASKS or work_range >> 2 * TASK_BITS != job:
                 break
-            code, arguments = load(FUNCTION), load(ARGUMENTS)
-            if compare_exchange(cell, work_range, work_range + 1):
+            code, arguments = load(line + FUNCTION), load(line + ARGUMENTS)
+            if compare_exchange(line + RANGE, work_range, work_range + 1):
                 _run_task(code, arguments, task)
-                fetch_add(DONE, 1)
                 return True
     return False
 
@@ -124,25 +135,38 @@ def _run_job(code, arguments, count):
         for task in range(count):
             _run_task(code, arguments, task)
         return
-    store(FUNCTION, code)
-    store(ARGUMENTS, arguments)
-    store(DONE, 0)
     threads = min(load(NUM_THREADS), count)
     job = (load(JOB) + 1) % JOB_NUMBERS
-    for thread in range(threads):
-        begin, end = thread * count // threads, (thread + 1) * count // threads
-        store(RANGES + CELLS_PER_LINE * thread, (job << 2 * TASK_BITS) + (end << TASK_BITS) + begin)
-    store(JOB_THREADS, threads)
     store(JOB, job)
-    for thread in range(1, threads):
-        state = STATES + CELLS_PER_LINE * thread
-        if load(state) == ASLEEP and compare_exchange(state, ASLEEP, AWAKE):
-            release_lock(load(LOCKS + CELLS_PER_LINE * thread))
-    while _take_and_run(types.int64(0)):  # a literal 0 would be a type of its own, and the function be compiled for it again
-        pass
-    while load(DONE) < count:
+    for thread in range(threads - 1, -1, -1):  # the caller's own line last: workers begin at once
+        line, begin, end = _line(thread), thread * count // threads, (thread + 1) * count // threads
+        store(line + FUNCTION, code)
+        store(line + ARGUMENTS, arguments)
+        store(line + JOB_THREADS, threads)
+        begin += thread == 0  # the caller has taken its first task
+        store(line + RANGE, (job << 2 * TASK_BITS) + (end << TASK_BITS) + begin)
+        if thread and load(line + STATE) == ASLEEP and compare_exchange(line + STATE, ASLEEP, AWAKE):
+            release_lock(load(line + LOCK))
+    _run_task(code, arguments, 0)
+    own = 1
+    while _take_and_run(
+        types.int64(0), job
+    ):  # a literal 0 would be a type of its own, and the function be compiled for it again
+        own += 1
+    while _num_done(job, threads) + own < count:
         spin_wait_hint()
     store(BUSY, 0)
+
+
+@inner_jit
+def _num_done(job, threads):
+    """Return the number of the job's tasks that its workers have run."""
+    total = 0
+    for thread in range(1, threads):
+        done = load(_line(thread) + DONE)
+        if done >> TASK_BITS == job:
+            total += done & MAX_TASKS
+    return total
 
 
 @intrinsic
@@ -183,20 +207,21 @@ def chunk(x, task):
 @jit
 def _worker_loop(thread):
     """Run tasks until the worker is stopped."""
-    state, last_job, spins = STATES + CELLS_PER_LINE * thread, 0, 0
-    while load(state) != STOPPED:
-        job = load(JOB)
+    line, last_job, spins = _line(thread), 0, 0
+    while load(line + STATE) != STOPPED:
+        job = load(line + RANGE) >> 2 * TASK_BITS
         if job != last_job:
-            # A thread that is awake may be one more than the job has threads.
-            while thread < load(JOB_THREADS) and _take_and_run(thread):
-                pass
+            done = job << TASK_BITS
+            while _take_and_run(thread, job):
+                done += 1
+                store(line + DONE, done)
             last_job, spins = job, 0
         spin_wait_hint()
         spins += 1
         if spins == SPINS_BEFORE_SLEEP:
             spins = 0
-            if compare_exchange(state, AWAKE, ASLEEP):
-                acquire_lock(load(LOCKS + CELLS_PER_LINE * thread))
+            if compare_exchange(line + STATE, AWAKE, ASLEEP):
+                acquire_lock(load(line + LOCK))
 
 
 _num_threads = 1  # as it was last set
@@ -215,10 +240,30 @@ def set_num_threads(threads: int) -> None:
         for thread in range(len(_workers) + 1, count):
             lock = locks["allocate"]()
             locks["acquire"](lock, 1)
-            cells[LOCKS + CELLS_PER_LINE * thread], cells[STATES + CELLS_PER_LINE * thread] = lock, AWAKE
+            line = FIRST_LINE + CELLS_PER_LINE * thread
+            cells[line + LOCK], cells[line + STATE] = lock, AWAKE
             _workers.append(threading.Thread(target=_worker_loop, args=(thread,), name="pellucid worker", daemon=True))
             _workers[-1].start()
         _num_threads = threads
+
+
+def num_threads() -> int:
+    """Return the number of threads that run the tasks of a kernel."""
+    return max(1, min(_num_threads, MAX_THREADS))
+
+
+def limited(limit: int, function: Callable[[], _Result]) -> _Result:
+    """Return the result of ``function()``, whose kernels use at most ``limit`` threads.
+
+    Kernels that other threads call meanwhile are limited, too: they take longer.
+    """
+    if limit >= _num_threads:
+        return function()
+    cells[NUM_THREADS] = limit
+    try:
+        return function()
+    finally:
+        cells[NUM_THREADS] = num_threads()  # another thread may have set it
 
 
 def cache_folder() -> Path | None:
@@ -232,14 +277,15 @@ def cache_folder() -> Path | None:
 
 def num_sleeping() -> int:
     """Return the number of workers that sleep."""
-    return int(np.count_nonzero(cells[STATES::CELLS_PER_LINE] == ASLEEP))
+    return int(np.count_nonzero(cells[FIRST_LINE + STATE :: CELLS_PER_LINE] == ASLEEP))
 
 
 def _stop_workers() -> None:
     """Stop all workers at the end of the process: no thread may run compiled code while that is being unloaded."""
     for thread in range(1, len(_workers) + 1):
-        cells[STATES + CELLS_PER_LINE * thread] = STOPPED
-        locks["release"](int(cells[LOCKS + CELLS_PER_LINE * thread]))
+        line = FIRST_LINE + CELLS_PER_LINE * thread
+        cells[line + STATE] = STOPPED
+        locks["release"](int(cells[line + LOCK]))
     for worker in _workers:
         worker.join(1.0)
     _workers.clear()
