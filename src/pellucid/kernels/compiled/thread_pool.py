@@ -129,8 +129,6 @@ def _take_and_run(thread, job):
 def _run_job(code, arguments, count):
     """Run all tasks: in the pool, or in this thread if it is the only one, or there is one task, too many, or another kernel in
     the pool."""
-    # A worker that has lost its core while it looked for tasks of an earlier job may take one of this job, for which it is one
-    # thread too many: with one thread, the tasks are not in the pool.
     if load(NUM_THREADS) <= 1 or count <= 1 or count > MAX_TASKS or not compare_exchange(BUSY, 0, 1):
         for task in range(count):
             _run_task(code, arguments, task)
@@ -149,9 +147,8 @@ def _run_job(code, arguments, count):
             release_lock(load(line + LOCK))
     _run_task(code, arguments, 0)
     own = 1
-    while _take_and_run(
-        types.int64(0), job
-    ):  # a literal 0 would be a type of its own, and the function be compiled for it again
+    caller = types.int64(0)  # a literal 0 would be a type of its own, and the function be compiled for it again
+    while _take_and_run(caller, job):
         own += 1
     while _num_done(job, threads) + own < count:
         spin_wait_hint()
