@@ -130,7 +130,8 @@ class RecordedExecution:
 
         ``recording`` is that of the step. The result is None if its loss is not recorded. With an update, it is also None, and
         the parameters are unchanged, if the loss or the gradient is out of bounds; where it is not known that x ``is_finite``,
-        also if it is not. The other arguments are those of :meth:`forward` and ``Output.mean_loss``. Losses are recorded for one sum of weights.
+        also if it is not. The other arguments are those of :meth:`forward` and ``Output.mean_loss``. Losses are recorded for
+        one sum of weights.
         """
         loss, arrays = recording.loss, [targets, weights, outputs]
         if loss is None or not loss.fits(total, arrays) or not (is_finite or recording.is_checked):
