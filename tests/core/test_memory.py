@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
+
 import numpy as np
 import pytest
 
-from pellucid.core.memory import CACHE_LINE, Layout, Slot, aligned_zeros, zero_all
+from pellucid.core.memory import CACHE_LINE, HUGE_PAGE, Layout, Slot, aligned_zeros, zero_all
 from pellucid.errors import ShapeError
 from pellucid.initializers import Zeros
 
@@ -128,4 +130,36 @@ def test_slots_that_are_not_trained_come_last():
     assert p
     assert not Layout({"W": Slot((3,), Zeros(), trained=False)}).views(np.zeros(16, np.float32))
     zero_all(p)
+    assert not vector.any()
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="the system has no huge pages that can be asked for")
+def test_large_vectors_are_in_huge_pages_at_different_places():
+    some = layout(W=(HUGE_PAGE // 8,))
+    vectors = [some.zeros(dtype) for dtype in (np.float32, np.float32, np.float32, np.float64)]
+    places = [vector.ctypes.data % HUGE_PAGE for vector in vectors]
+    assert len(set(places)) == len(places)
+    for vector, place in zip(vectors, places, strict=True):
+        assert place % CACHE_LINE == 0
+        assert place < HUGE_PAGE // 4
+        assert vector.flags.writeable
+        assert not vector.any()
+        vector += 1
+    assert all((vector == 1).all() for vector in vectors)
+
+
+@pytest.mark.parametrize("failing", ["mmap", "madvise"])
+def test_large_vectors_without_huge_pages(monkeypatch, failing):
+    class Block:
+        def __init__(self, *arguments, **named):
+            if failing == "mmap":
+                raise OSError("no memory")
+
+        def madvise(self, advice):
+            raise OSError("no such advice")
+
+    monkeypatch.setattr(mmap, "mmap", Block)
+    vector = layout(W=(HUGE_PAGE,)).zeros()
+    assert vector.size == HUGE_PAGE
+    assert vector.ctypes.data % CACHE_LINE == 0
     assert not vector.any()

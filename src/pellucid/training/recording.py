@@ -65,7 +65,7 @@ class _Loss:
 
 
 @dataclass
-class _Recording:
+class Recording:
     """The passes of one batch shape.
 
     Their tape has five pieces: the check that the samples are finite, which is not replayed where that is known, from part
@@ -104,8 +104,8 @@ class RecordedExecution:
         self._execution, self._kernels = execution, kernels
         self._shard = execution.shard_state
         self._shard.recorder = self
-        self._recordings: dict[Any, _Recording] = {}
-        self._now: _Recording | None = None  # that of the last forward pass, if it is recorded or replayed
+        self._recordings: dict[Any, Recording] = {}
+        self._now: Recording | None = None  # that of the last forward pass, if it is recorded or replayed
         self._is_replayed = False
         self._copies_samples = False  # a layer that is called in Python reads them
         self._group = group_size(execution.layer)
@@ -114,6 +114,7 @@ class RecordedExecution:
 
     def step(
         self,
+        recording: Recording,
         output: Any,
         x: Any,
         targets: Any,
@@ -127,15 +128,13 @@ class RecordedExecution:
     ) -> float | None:
         """Make a whole step: both passes, the loss, and the ``update`` if it is given. Returns the mean loss.
 
-        The result is None if the step has not been recorded yet. With an update, it is also None, and the parameters are
-        unchanged, if the loss or the gradient is out of bounds; where it is not known that x ``is_finite``, also if it is not.
-        The other arguments are those of :meth:`forward` and ``Output.mean_loss``. Losses are recorded for one sum of weights.
+        ``recording`` is that of the step. The result is None if its loss is not recorded. With an update, it is also None, and
+        the parameters are unchanged, if the loss or the gradient is out of bounds; where it is not known that x ``is_finite``,
+        also if it is not. The other arguments are those of :meth:`forward` and ``Output.mean_loss``. Losses are recorded for
+        one sum of weights.
         """
-        recording = self._recordings.get((True, None, offset % self._group, *_shapes(x)))
-        if recording is None or (loss := recording.loss) is None:
-            return None
-        arrays = [targets, weights, outputs]
-        if not loss.fits(total, arrays) or not (is_finite or recording.is_checked):
+        loss, arrays = recording.loss, [targets, weights, outputs]
+        if loss is None or not loss.fits(total, arrays) or not (is_finite or recording.is_checked):
             return None
         self._begin(recording, x, step, offset, arrays)
         if update is None:
@@ -239,9 +238,9 @@ class RecordedExecution:
         self._keep(recording)
         return recording.dx
 
-    def has_recorded(self, x: Any) -> bool:
-        """Return whether a training step for samples of the shape of x, from the beginning of a batch, has been recorded."""
-        return (True, None, 0, *_shapes(x)) in self._recordings
+    def recording_of(self, x: Any, offset: int = 0) -> Recording | None:
+        """Return the recording of a training step for samples of the shape of x at that ``offset``; None if there is none."""
+        return self._recordings.get((True, None, offset % self._group, *_shapes(x)))
 
     def recorded_update(self, updater: Updater, theta: Array, g: Array) -> RecordedUpdate | None:
         """Return the update of θ with the gradient g, for :meth:`step`; None if it cannot be recorded."""
@@ -268,7 +267,7 @@ class RecordedExecution:
             return False
         return len(x) > 0 and (training or len(x) <= MAX_PREDICTED)
 
-    def _begin(self, recording: _Recording, x: Any, step: int, offset: int, arrays: Sequence[Array] = ()) -> None:
+    def _begin(self, recording: Recording, x: Any, step: int, offset: int, arrays: Sequence[Array] = ()) -> None:
         """Prepare a replay for these samples and arrays of the loss."""
         shard = self._shard
         shard.training = shard.backward_follows = recording.training
@@ -281,7 +280,7 @@ class RecordedExecution:
         else:
             recording.tape.move([*samples, *arrays])
 
-    def _record(self, x: Any, training: bool, step: int, offset: int, past: Past | None) -> _Recording:
+    def _record(self, x: Any, training: bool, step: int, offset: int, past: Past | None) -> Recording:
         """Run the forward pass, and record it."""
         copies = self._copies_samples or not training  # the few samples of a prediction are copied in no time
         if copies:
@@ -300,9 +299,9 @@ class RecordedExecution:
             z = self._execution.forward(x, training=training, keep=training, step=step, offset=offset, past=past)
         tape.note_readers(array_list(z))
         place, loss_begins = offset % self._group, tape.mark()
-        return _Recording(tape, training, array_list(x), copies, place, z, begins, loss_begins, is_checked, past=past)
+        return Recording(tape, training, array_list(x), copies, place, z, begins, loss_begins, is_checked, past=past)
 
-    def _record_loss(self, recording: _Recording, output: Any, targets: Any, weights: Any, total: Any, outputs: Any) -> None:
+    def _record_loss(self, recording: Recording, output: Any, targets: Any, weights: Any, total: Any, outputs: Any) -> None:
         """Record the loss, if it is nothing but calls of kernels, of which the last one returns it."""
         if not isinstance(output, Output) or output.mask_paths or not records(output.loss, "compute"):
             return
@@ -327,7 +326,7 @@ class RecordedExecution:
         finally:
             self._kernels.tape = before
 
-    def _keep(self, recording: _Recording) -> None:
+    def _keep(self, recording: Recording) -> None:
         """Keep a recording for the next passes, in place of the oldest one if there are too many."""
         if recording.tape.is_read_in_python:
             self._copies_samples = True  # the next pass of this shape is recorded again, with copies

@@ -11,7 +11,7 @@ from pellucid.core.named_arrays import empty
 from pellucid.layers.base import Layer
 from pellucid.layers.context import Observer
 from pellucid.optim.recording import RecordedUpdate
-from pellucid.training.recording import recorded
+from pellucid.training.recording import Recording, recorded
 from pellucid.training.state import ModelState
 
 
@@ -106,7 +106,7 @@ class GradientStep:
 
     def can_repeat(self, x: Array) -> bool:
         """Return whether :meth:`with_update` may be possible for samples of this shape."""
-        return self._updates and self._recorded is not None and self._recorded.has_recorded(x)
+        return self._updates and self._recorded is not None and self._recorded.recording_of(x) is not None
 
     def with_update(self, x: Any, targets: Any, weights: Any, rate: float, is_finite: bool = True) -> float | None:
         """Make the next step of the model, and update its parameters with the learning rate ``rate``, by one replay.
@@ -119,15 +119,16 @@ class GradientStep:
         state = self.state
         if not self._updates or self._recorded is None:
             return None
-        if self._update is None:
-            if not self._recorded.has_recorded(x):  # nor has an update been made, whose kernels must be compiled
-                return None
+        recording = self._recorded.recording_of(x)
+        if recording is None:
+            return None
+        if self._update is None:  # an update has been made, so its kernels are compiled
             self._update = self._recorded.recorded_update(state.updater, state.parameters, self.gradient)
             if self._update is None:
                 self._updates = False
                 return None
         self._update.prepare(rate, state.steps + 1)
-        return self._replayed(x, targets, weights, state.steps + 1, 0, self._update, is_finite)
+        return self._replayed(x, targets, weights, state.steps + 1, 0, recording, self._update, is_finite)
 
     def _replayed(
         self,
@@ -136,10 +137,14 @@ class GradientStep:
         weights: Any,
         step: int,
         offset: int,
+        recording: Recording | None = None,
         update: RecordedUpdate | None = None,
         is_finite: bool = True,
     ) -> float | None:
-        """Prepare the memory of a step, and replay it if it is recorded as a whole. Returns its mean loss, or None."""
+        """Prepare the memory of a step, and replay it if it is recorded as a whole, as the ``recording`` where that is known.
+
+        Returns its mean loss, or None.
+        """
         n, state, output = len(x), self.state, self.state.output
         if len(self._outputs) < n:
             self._outputs = empty(n, output.metric_shape, state.dtype)
@@ -152,18 +157,21 @@ class GradientStep:
         if self._recorded is None or output.mask_paths:
             return None
         self._weigh(weights)
+        recording = recording or self._recorded.recording_of(x, offset)
+        if recording is None:
+            return None
         of_loss = output, x, targets, self.weights, self.total, self.outputs
-        loss = self._recorded.step(*of_loss, step, offset, update, is_finite)
+        loss = self._recorded.step(recording, *of_loss, step, offset, update, is_finite)
         if loss is not None:
             self.mean = loss
         return loss
 
     def _weigh(self, weights: Any) -> None:
         """Compute the weights of the positions, their sum, and the weight of the batch."""
-        output, is_one = self.state.output, weights is ones(len(weights))
-        if is_one and weights is self._weighed and not output.mask_paths:
+        output = self.state.output
+        if weights is self._weighed and not output.mask_paths:
             return  # as in the step before
-        self._weighed = weights if is_one else None
+        self._weighed = weights if weights is ones(len(weights)) else None
         self.weights = output.step_weights(weights, self._execution)
         self.total = output.total(self.weights)
         self.weight = output.combined(self.total)

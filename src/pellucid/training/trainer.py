@@ -287,9 +287,11 @@ class Trainer:
         if not (flags.c_contiguous and flags.aligned) or not isinstance(state.output, Output) or current().size > 1:
             return None
         step = self._gradient_step
-        if y.dtype.kind not in "biuf" or y.shape[:1] != x.shape[:1] or not step.can_repeat(x):
+        if y.dtype.kind not in "biuf" or not y.ndim or len(y) != len(x):
             return None
         are_labels = y.ndim == 1 and y.dtype == np.int64 and self._finds_bad_labels
+        if not are_labels and not step.can_repeat(x):  # then x is checked before the targets
+            return None
         targets, rate = y if are_labels else state.output.targets(y), state.updater.rate_outside(state.steps + 1)
         with state.threads(len(x)).applied(state.kernels):
             loss = step.with_update(x, targets, ones(len(x)), rate, is_finite=False)

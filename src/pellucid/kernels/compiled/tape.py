@@ -130,7 +130,7 @@ class Tape:
         self._words: list[Array] = []
         self._kept: list[Any] = []  # the arguments: what is at the recorded addresses must not be freed
         self._parts: list[tuple[int, int] | Callable[[], None]] = []
-        self._moved: list[list[tuple[Array, int, int]]] = []  # the words that follow each input, with their distance
+        self._moved: list[list[tuple[memoryview, int, int]]] = []  # the words that follow each input, with their distance
         self._plans: dict[tuple[int, int | None], tuple[list[Any], ThreadTuner]] = {}
         self._mark = 0
         self.is_read_in_python = False
@@ -336,7 +336,7 @@ class Tape:
         for place, array in arrays:
             k = self._input_of(*_extent(array))
             if k is not None:
-                self._moved[k].append((words, 1 + FLOATS + place, address_of(array) - self._inputs[k][0]))
+                self._moved[k].append((words.data, 1 + FLOATS + place, address_of(array) - self._inputs[k][0]))
         return words, values
 
 
