@@ -91,7 +91,6 @@ def emit_indirect_call(context: Any, builder: Any, function: Any, arg_types: tup
 def indirect_call(typing, function, arguments):
     """Call the compiled ``function(*arguments)`` indirectly; it must return nothing and raise nothing."""
     arg_types = tuple(types.unliteral(kind) for kind in arguments.types)
-    function.get_call_type(typing, arg_types, {})  # compiles the function if necessary, so that its errors are raised here
 
     def emit(context, builder, signature, args):
         given = signature.args[1].types

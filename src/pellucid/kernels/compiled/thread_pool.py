@@ -62,7 +62,6 @@ def _task_code(typing, function, arguments):
     """Return two addresses: of code that calls the compiled ``function(*arguments, task)``, and of the arguments on the
     caller's stack."""
     arg_types = (*arguments.types, types.int64)
-    function.get_call_type(typing, arg_types, {})  # compiles the function if necessary
 
     def emit(context, builder, signature, args):
         struct = ir.LiteralStructType([context.get_value_type(kind) for kind in arguments.types])
