@@ -3,8 +3,9 @@
 Numba compiles one function at a time in a process. Which kernels a training calls is found out by a step with the reference
 kernels, which are ready at once: :class:`RecordedKernels` writes down each call, without the values of the arrays. Helper
 processes make these calls with the compiled kernels, which puts the compiled code into the cache on disk, while this process
-compiles what it needs first. A function that one process is compiling is not compiled by another (``compiled/jit.py``). If the
-helpers fail, this process compiles everything.
+compiles what it needs first. A function that one process is compiling is not compiled by another (``compiled/jit.py``), and one
+that is called indirectly is compiled when it is called (``compiled/indirect_calls.py``), so the processes share what lies below a
+kernel, too. If the helpers fail, this process compiles everything.
 """
 
 from __future__ import annotations
@@ -196,11 +197,13 @@ class Helpers:
 
 
 def help_() -> None:
-    """Make the calls that standard input holds, in a helper process."""
+    """Make the calls that standard input holds, in a helper process; before they are there, compile what all kernels need."""
     global _is_helper
     _is_helper = True
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    make(pickle.load(sys.stdin.buffer), kernels.load("compiled"))
+    compiled = kernels.load("compiled")
+    compiled.compile_pool()
+    make(pickle.load(sys.stdin.buffer), compiled)
 
 
 def make(calls: Sequence[KernelCall], kernel_set: Kernels) -> None:

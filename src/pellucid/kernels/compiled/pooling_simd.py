@@ -8,11 +8,12 @@ in registers until its last tap.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pellucid.kernels.compiled.indirect_calls import emit_indirect_call
 from pellucid.kernels.compiled.jit import inner_jit
-from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder
+from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder, emit_cases
 from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, types
 
 # The operations.
@@ -226,16 +227,12 @@ def pool_windows(typing, operation, kind, addresses, taps, windows, like, index_
     """
 
     def emit(context, builder, signature, args):
-        end = builder.append_basic_block("end")
-        choice = builder.switch(builder.add(builder.mul(args[0], _i64(_KINDS)), args[1]), end)
-        for code in range(4 * _KINDS):
-            block = builder.append_basic_block(f"windows.{code}")
-            choice.add_case(_i64(code), block)
-            builder.position_at_end(block)
+        def case(code: int) -> None:
             kinds = (types.literal(code), *signature.args[2:])
             emit_indirect_call(context, builder, _windows, kinds, [_i64(code), *args[2:]])
-            builder.branch(end)
-        builder.position_at_end(end)
+
+        number = builder.add(builder.mul(args[0], _i64(_KINDS)), args[1])
+        emit_cases(builder, number, {code: partial(case, code) for code in range(4 * _KINDS)})
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, *_OPERANDS, like, index_like), emit

@@ -200,6 +200,14 @@ _workers: list[threading.Thread] = []
 _starting = threading.Lock()
 
 
+def compile_pool() -> None:
+    """Compile what every kernel with tasks calls."""
+    run_job: Any = _run_job
+    worker_loop: Any = _worker_loop
+    run_job.compile((types.int64,) * 3)
+    worker_loop.compile((types.int64,))
+
+
 def set_num_threads(threads: int) -> None:
     """Set the number of threads that run the tasks of a kernel, the caller included; start workers that do not exist yet."""
     global _num_threads
