@@ -4,8 +4,8 @@ Numba compiles one function at a time in a process. Which kernels a training cal
 kernels, which are ready at once: :class:`RecordedKernels` writes down each call, without the values of the arrays. Helper
 processes make these calls with the compiled kernels, which puts the compiled code into the cache on disk, while this process
 compiles what it needs first. A function that one process is compiling is not compiled by another (``compiled/jit.py``), and one
-that is called indirectly is compiled when it is called (``compiled/indirect_calls.py``), so the processes share what lies below a
-kernel, too. If the helpers fail, this process compiles everything.
+that is called indirectly is compiled when it is called (``compiled/indirect_calls.py``), so the processes share what lies below
+a kernel, too. If the helpers fail, this process compiles everything.
 """
 
 from __future__ import annotations
@@ -224,13 +224,13 @@ def start_early() -> None:
 
 
 @contextlib.contextmanager
-def shared(kernel_set: Kernels, record: Callable[[], Sequence[KernelCall]]) -> Iterator[None]:
-    """Within this context, other processes help as soon as this one has to compile a kernel.
+def shared(kernel_set: Kernels, record: Callable[[], Sequence[KernelCall]]) -> Iterator[Helpers]:
+    """Within this context, other processes, which it returns, help as soon as this one has to compile a kernel.
 
     Only then the calls that there will be are recorded, by ``record``. Where everything is in the cache, nothing is done.
     """
     if usable_cores() == 1 or kernels.name_of(kernel_set) != "compiled":
-        yield
+        yield _helpers
         return
 
     def help_me(_: str) -> None:
@@ -239,7 +239,7 @@ def shared(kernel_set: Kernels, record: Callable[[], Sequence[KernelCall]]) -> I
 
     try:
         with kernel_set.announce_compilation(help_me):
-            yield
+            yield _helpers
     finally:
         _helpers.stop()
 
