@@ -15,6 +15,7 @@ import pickle
 import traceback
 from typing import Any
 
+from pellucid.kernels.compiled.jit import publish
 from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, llvm, types
 
 by_symbol = False  # for a library that is linked ahead of time: the calls are those of symbols, and nothing is looked up
@@ -68,6 +69,7 @@ def _address(context: Any, builder: Any, function: Any, arg_types: tuple[Any, ..
     name = f"indirect.{key.hex()}"
     variable = builder.module.globals.get(name)
     if variable is None:
+        publish(function, key)
         variable = _constant(builder.module, name, _i64(0))
         _constant(builder.module, f"{name}.key", cgutils.make_bytearray(key))
     address = cgutils.alloca_once_value(builder, builder.load_atomic(variable, "acquire", 8))
