@@ -146,12 +146,16 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def num_processes() -> int:
+    """Return the number of processes that compile at the same time, this one included."""
+    return min(MAX_PROCESSES, usable_cores())
+
+
 class Helpers:
     """Processes that compile kernels into the cache on disk, one less than there are cores."""
 
     def __init__(self) -> None:
         self._processes: list[subprocess.Popen[bytes]] = []
-        self.count = 0  # of the processes that were started
 
     def start(self) -> None:
         """Start the processes, which import the compiled kernels and wait for calls."""
@@ -161,7 +165,7 @@ class Helpers:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         command = [sys.executable, "-P", "-c", "from pellucid.kernels.compilation import help_; help_()"]
         with contextlib.suppress(OSError):
-            for _ in range(min(MAX_PROCESSES, usable_cores()) - 1):
+            for _ in range(num_processes() - 1):
                 self._processes.append(
                     subprocess.Popen(
                         command,
@@ -171,7 +175,6 @@ class Helpers:
                         env=environment,
                     )
                 )
-                self.count += 1
 
     def give(self, calls: Sequence[KernelCall]) -> None:
         """Give the processes the calls to make. They begin at the end: this process begins at the start."""
@@ -224,13 +227,13 @@ def start_early() -> None:
 
 
 @contextlib.contextmanager
-def shared(kernel_set: Kernels, record: Callable[[], Sequence[KernelCall]]) -> Iterator[Helpers]:
-    """Within this context, other processes, which it returns, help as soon as this one has to compile a kernel.
+def shared(kernel_set: Kernels, record: Callable[[], Sequence[KernelCall]]) -> Iterator[None]:
+    """Within this context, other processes help as soon as this one has to compile a kernel.
 
     Only then the calls that there will be are recorded, by ``record``. Where everything is in the cache, nothing is done.
     """
     if usable_cores() == 1 or kernels.name_of(kernel_set) != "compiled":
-        yield _helpers
+        yield
         return
 
     def help_me(_: str) -> None:
@@ -239,7 +242,7 @@ def shared(kernel_set: Kernels, record: Callable[[], Sequence[KernelCall]]) -> I
 
     try:
         with kernel_set.announce_compilation(help_me):
-            yield _helpers
+            yield
     finally:
         _helpers.stop()
 

@@ -58,7 +58,7 @@ def warm_up(names: Sequence[str] = ()) -> WarmUp:
         raise ConfigError("no folder for compiled kernels can be written: set NUMBA_CACHE_DIR to one that can")
     calls: dict[str, compilation.KernelCall] = {}
     trainings = []
-    with interruptible() as interruption, compilation.shared(compiled, lambda: list(calls.values())) as helpers:
+    with interruptible() as interruption, compilation.shared(compiled, lambda: list(calls.values())):
         compilation.start_early()
         for name in names:
             for data in _examples(name):
@@ -75,7 +75,7 @@ def warm_up(names: Sequence[str] = ()) -> WarmUp:
         for training in trainings:  # for all that is not a kernel by itself
             train_briefly(*training)
             _end_if(interruption)
-    return WarmUp(names, time.perf_counter() - start, 1 + helpers.count, folder)
+    return WarmUp(names, time.perf_counter() - start, compilation.num_processes(), folder)
 
 
 def _end_if(interruption: Interruption) -> None:

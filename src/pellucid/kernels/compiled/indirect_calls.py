@@ -1,8 +1,10 @@
 """Indirect calls: compiled code that calls another compiled function through its address instead of containing a copy of it.
 
 Numba links a function into each of its callers and compiles it again there, and the callers into their own callers: the same
-loop would be compiled five times. Called indirectly, each function is compiled once. The address is looked up at the first
-call, by module, name and argument types, so that code from Numba's cache finds it too.
+loop would be compiled five times. Called indirectly, each function is compiled once, and not before it is called: the address
+is looked up at the first call, by module, name and argument types, so that code from Numba's cache finds it too. What no batch
+needs is never compiled, and processes that compile at the same time share what there is to compile. No exception can pass
+through compiled code, so a function that cannot be compiled ends the process, with the error on standard error.
 """
 
 from __future__ import annotations

@@ -242,7 +242,12 @@ class _Function(CPUDispatcher):  # type: ignore[misc]
             _locked(self._cache.cache_path, name),
             _no_garbage_collection(),
         ):  # in this order: see _locked
-            return super().compile(sig)
+            try:
+                return super().compile(sig)
+            except OSError:  # it is compiled, and could not be written: an error would end the process (see indirect_calls)
+                if arguments not in self.overloads:
+                    raise
+                return self.overloads[arguments].entry_point
 
 
 class _InnerFunction(_Function):
@@ -283,6 +288,5 @@ def code_of(function: Any, arguments: tuple[Any, ...]) -> tuple[int, str, Sequen
 
 def kind_of_result(compiled: Any) -> str:
     """Return the kind of the result of a compiled function."""
-    return {"float64": "f8", "int64": "i8", "bool": "b1"}.get(
-        str(compiled.signature.return_type), str(compiled.signature.return_type)
-    )
+    kind = str(compiled.signature.return_type)
+    return {"float64": "f8", "int64": "i8"}.get(kind, kind)
