@@ -71,14 +71,16 @@ def test_each_argument_type_has_its_own_code(dtype):
     np.testing.assert_array_equal(out, [3, 4, 4, 4])
 
 
-def test_a_function_is_compiled_when_it_is_called():
-    flag = np.zeros(1, np.bool_)
-    fill_if(flag, np.zeros(2, np.int32))
-    assert not _fill_integers.overloads
-    flag[0], out = True, np.zeros(2, np.int32)
-    fill_if(flag, out)
-    assert out.tolist() == [3, 3]
-    assert len(_fill_integers.overloads) == 1
+def test_a_function_is_compiled_when_it_is_called(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    program = (
+        "import numpy as np\nfrom tests.kernels.test_indirect_calls import _fill_integers, fill_if\n"
+        "out = np.zeros(2, np.int32)\n"
+        "fill_if(np.zeros(1, np.bool_), out); print(len(_fill_integers.overloads)); "
+        "fill_if(np.ones(1, np.bool_), out); print(len(_fill_integers.overloads), *out)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "1", "3", "3"]
 
 
 def test_a_function_that_cannot_be_compiled_ends_the_process_with_its_error(tmp_path):
