@@ -51,6 +51,22 @@ with install_listener("numba:compile", count):
 print(count.started.count("twice"))
 """
 
+SHARED = """
+import pathlib, sys, time
+sys.path.insert(0, sys.argv[1])
+import slow
+from numba import types
+started = pathlib.Path(sys.argv[1]) / "started"
+if sys.argv[2] == "first":
+    slow.outer.compile((types.int64,))
+else:
+    slow.once(3)
+    while not started.exists():
+        time.sleep(0.01)
+    slow.outer.compile((types.int64,))  # waits for the other process, and compiles what will be called meanwhile
+    print(len(slow.later.overloads))
+"""
+
 WRONG = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -86,6 +102,29 @@ def twice(x):
 @jit
 def wrong(x):
     return x.no_such_thing
+"""
+
+CALLING = """
+from pellucid.kernels.compiled.indirect_calls import indirect_call
+
+@jit
+def later(x):
+    pass
+
+@intrinsic
+def pause(typing, x):
+    def emit(context, builder, signature, args):
+        (Path(__file__).parent / "started").touch()
+        end = time.monotonic() + 60
+        while not list((Path(__file__).parent / "cache").rglob("slow.later-*.nbc")) and time.monotonic() < end:
+            time.sleep(0.01)
+        return args[0]
+    return types.int64(types.int64), emit
+
+@jit
+def outer(x):
+    indirect_call(later, (x,))
+    pause(x)
 """
 
 
@@ -175,6 +214,14 @@ def test_an_error_while_calls_are_recorded_does_not_reach_the_training(monkeypat
     monkeypatch.setattr(compilation, "usable_cores", lambda: 2)
     with shared(Announcing(), lambda: 1 / 0):
         pass
+
+
+def test_a_process_that_waits_compiles_what_will_be_called(cache, tmp_path):
+    (tmp_path / "slow.py").write_text(MODULE + CALLING)
+    commands = [[sys.executable, "-c", SHARED, str(tmp_path), which] for which in ("first", "second")]
+    first, second = (subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands)
+    with first, second:
+        assert line(second) == "1"
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ import sys
 
 import numpy as np
 import pytest
-from numba.core.errors import TypingError
 
 from pellucid.kernels.compiled import indirect_calls
 from pellucid.kernels.compiled.indirect_calls import indirect_call
@@ -44,6 +43,17 @@ def fill(out, value):
 
 
 @jit
+def _fill_integers(out):
+    out[:] = 3
+
+
+@jit
+def fill_if(flag, out):
+    if flag[0]:
+        indirect_call(_fill_integers, (out,))
+
+
+@jit
 def _wrong(out):
     out.no_such_thing()
 
@@ -61,9 +71,25 @@ def test_each_argument_type_has_its_own_code(dtype):
     np.testing.assert_array_equal(out, [3, 4, 4, 4])
 
 
-def test_a_typing_error_of_the_function_is_raised_at_the_call():
-    with pytest.raises(TypingError, match="no_such_thing"):
-        wrong(np.zeros(1))
+def test_a_function_is_compiled_when_it_is_called(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    program = (
+        "import numpy as np\nfrom tests.kernels.test_indirect_calls import _fill_integers, fill_if\n"
+        "out = np.zeros(2, np.int32)\n"
+        "fill_if(np.zeros(1, np.bool_), out); print(len(_fill_integers.overloads)); "
+        "fill_if(np.ones(1, np.bool_), out); print(len(_fill_integers.overloads), *out)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "1", "3", "3"]
+
+
+def test_a_function_that_cannot_be_compiled_ends_the_process_with_its_error(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    program = "import numpy as np; from tests.kernels.test_indirect_calls import wrong; wrong(np.zeros(1)); print('went on')"
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "no_such_thing" in done.stderr
+    assert not done.stdout
 
 
 def test_an_interrupt_during_the_look_up_is_raised_after_it(monkeypatch):

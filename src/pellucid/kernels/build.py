@@ -30,7 +30,7 @@ CPUS = {"x86_64": ("x86-64-v3", "x86-64-v4"), "aarch64": ("generic",)}
 # What simd.py asks for; the rest follows from the name. For "x86-64-v4" LLVM would prefer vectors of half the width.
 FEATURES = {"x86-64-v3": "+avx", "x86-64-v4": "+avx512f,-prefer-256-bit", "generic": "+neon"}
 
-RESULTS = ("none", "f8", "i8", "b1")  # what runtime.c has memory for
+RESULTS = ("none", "f8", "i8")  # what runtime.c has memory for
 OLDEST_C_LIBRARY = 2, 17  # of the platform tags: 64-bit ARM has no older one
 SYSTEM = re.compile(r"libc\.so\.6|libm\.so\.6|ld-linux-.*")  # what a library may need
 

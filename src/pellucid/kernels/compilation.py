@@ -3,8 +3,9 @@
 Numba compiles one function at a time in a process. Which kernels a training calls is found out by a step with the reference
 kernels, which are ready at once: :class:`RecordedKernels` writes down each call, without the values of the arrays. Helper
 processes make these calls with the compiled kernels, which puts the compiled code into the cache on disk, while this process
-compiles what it needs first. A function that one process is compiling is not compiled by another (``compiled/jit.py``). If the
-helpers fail, this process compiles everything.
+compiles what it needs first. A function that one process is compiling is not compiled by another (``compiled/jit.py``), and one
+that is called indirectly is compiled when it is called (``compiled/indirect_calls.py``), so the processes share what lies below
+a kernel, too. If the helpers fail, this process compiles everything.
 """
 
 from __future__ import annotations
@@ -145,12 +146,16 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def num_processes() -> int:
+    """Return the number of processes that compile at the same time, this one included."""
+    return min(MAX_PROCESSES, usable_cores())
+
+
 class Helpers:
     """Processes that compile kernels into the cache on disk, one less than there are cores."""
 
     def __init__(self) -> None:
         self._processes: list[subprocess.Popen[bytes]] = []
-        self.count = 0  # of the processes that were started
 
     def start(self) -> None:
         """Start the processes, which import the compiled kernels and wait for calls."""
@@ -160,7 +165,7 @@ class Helpers:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         command = [sys.executable, "-P", "-c", "from pellucid.kernels.compilation import help_; help_()"]
         with contextlib.suppress(OSError):
-            for _ in range(min(MAX_PROCESSES, usable_cores()) - 1):
+            for _ in range(num_processes() - 1):
                 self._processes.append(
                     subprocess.Popen(
                         command,
@@ -170,7 +175,6 @@ class Helpers:
                         env=environment,
                     )
                 )
-                self.count += 1
 
     def give(self, calls: Sequence[KernelCall]) -> None:
         """Give the processes the calls to make. They begin at the end: this process begins at the start."""
@@ -196,11 +200,13 @@ class Helpers:
 
 
 def help_() -> None:
-    """Make the calls that standard input holds, in a helper process."""
+    """Make the calls that standard input holds, in a helper process; before they are there, compile what all kernels need."""
     global _is_helper
     _is_helper = True
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    make(pickle.load(sys.stdin.buffer), kernels.load("compiled"))
+    compiled = kernels.load("compiled")
+    compiled.compile_pool()
+    make(pickle.load(sys.stdin.buffer), compiled)
 
 
 def make(calls: Sequence[KernelCall], kernel_set: Kernels) -> None:

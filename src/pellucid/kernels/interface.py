@@ -67,6 +67,9 @@ class KernelRuntime(Protocol):
     def announce_compilation(self, say: Callable[[str], None]) -> AbstractContextManager[Any]:
         """Return a context within which ``say`` is called once if kernels have to be compiled, which takes seconds."""
 
+    def compile_pool(self) -> None:
+        """Compile what every kernel needs, the thread pool."""
+
     def recorder(self, kernels: Kernels) -> Any:
         """Return a kernel set like ``kernels``, this one, whose calls can be recorded; None where they cannot be.
 

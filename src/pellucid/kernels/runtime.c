@@ -226,7 +226,7 @@ static PyObject *py_call(PyObject *self, PyObject *const *given, Py_ssize_t coun
     PyObject *code = PyDict_GetItemWithError(given[0], key);
     Py_DecRef(key);
     if (!code) return PyErr_Occurred() ? NULL : Py_NewRef(Py_NotImplemented);
-    union { int64_t integer; double number; char truth; } result = {0};
+    union { int64_t integer; double number; } result = {0};
     void *exception = NULL; /* kernels raise none */
     call.words[0] = (int64_t)PyLong_AsVoidPtr(PyTuple_GetItem(code, 0));
     call.words[1 + FLOATS] = (int64_t)&result;
@@ -239,7 +239,6 @@ static PyObject *py_call(PyObject *self, PyObject *const *given, Py_ssize_t coun
     PyObject *kind = PyTuple_GetItem(code, 1);
     if (!PyUnicode_CompareWithASCIIString(kind, "none")) return Py_NewRef(Py_None);
     if (!PyUnicode_CompareWithASCIIString(kind, "f8")) return PyFloat_FromDouble(result.number);
-    if (!PyUnicode_CompareWithASCIIString(kind, "b1")) return PyBool_FromLong(result.truth);
     return PyLong_FromLongLong(result.integer);
 }
 

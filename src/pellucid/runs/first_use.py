@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 import time
 from collections.abc import Sequence
@@ -57,13 +56,10 @@ def warm_up(names: Sequence[str] = ()) -> WarmUp:
     folder = compiled.cache_folder()
     if folder is None:
         raise ConfigError("no folder for compiled kernels can be written: set NUMBA_CACHE_DIR to one that can")
-    helpers = compilation.Helpers()
-    with contextlib.ExitStack() as stack:
-        interruption = stack.enter_context(interruptible())
-        stack.callback(helpers.stop)
-        helpers.start()
-        calls: dict[str, compilation.KernelCall] = {}
-        trainings = []
+    calls: dict[str, compilation.KernelCall] = {}
+    trainings = []
+    with interruptible() as interruption, compilation.shared(compiled, lambda: list(calls.values())):
+        compilation.start_early()
         for name in names:
             for data in _examples(name):
                 recipe = PRESETS[name].adapted_to(data)
@@ -72,7 +68,6 @@ def warm_up(names: Sequence[str] = ()) -> WarmUp:
                     model = task.network.compile(data.shape, task.loss, recipe.optimizer, task.metrics, classes=data.classes)
                 trainings.append((model, data, None, None, recipe.fit))
                 calls |= {call.kind: call for call in kernel_calls(*trainings[-1])}
-        helpers.give(list(calls.values()))
         compiled.set_num_threads(available_cores())
         for call in calls.values():
             compilation.make([call], compiled)
@@ -80,7 +75,7 @@ def warm_up(names: Sequence[str] = ()) -> WarmUp:
         for training in trainings:  # for all that is not a kernel by itself
             train_briefly(*training)
             _end_if(interruption)
-    return WarmUp(names, time.perf_counter() - start, 1 + helpers.count, folder)
+    return WarmUp(names, time.perf_counter() - start, compilation.num_processes(), folder)
 
 
 def _end_if(interruption: Interruption) -> None:

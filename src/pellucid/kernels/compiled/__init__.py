@@ -26,7 +26,11 @@ other files contain what these kernels are built on:
 from pellucid.kernels import reference
 from pellucid.kernels.compiled.jit import announce_compilation as announce_compilation
 from pellucid.kernels.compiled.tape import recorder as recorder
-from pellucid.kernels.compiled.thread_pool import cache_folder as cache_folder, set_num_threads as set_num_threads
+from pellucid.kernels.compiled.thread_pool import (
+    cache_folder as cache_folder,
+    compile_pool as compile_pool,
+    set_num_threads as set_num_threads,
+)
 from pellucid.kernels.compiled.toolchain import library
 from pellucid.kernels.interface import import_kernels
 from pellucid.kernels.prebuilt import with_fallback

@@ -66,6 +66,15 @@ def repeat_channels(v, w, like):
 
 
 @inner_jit
+def channel_products(v, wide):
+    """Return v[j] wide[j] in the dtype of ``wide``. (What Numba makes of the expression v * wide takes long to compile.)"""
+    out = np.empty(wide.size, wide.dtype)
+    for j in range(u64(wide.size)):
+        out[j] = v[j] * wide[j]
+    return out
+
+
+@inner_jit
 def move_sums(part, total):
     """Add ``part`` to ``total`` and reset it to zero."""
     for j in range(u64(part.size)):
@@ -87,7 +96,8 @@ def fold(total, out):
 @inner_jit
 def add_groups(sums):
     """Return the sums over all groups."""
-    total = sums[0]
-    for group in range(1, len(sums)):
-        total += sums[group]
-    return total
+    flat, size = sums.reshape(sums.size), u64(sums[0].size)
+    for group in range(u64(1), u64(len(sums))):
+        for j in range(size):
+            flat[j] += flat[group * size + j]
+    return sums[0]

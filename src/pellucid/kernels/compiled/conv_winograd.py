@@ -53,7 +53,7 @@ from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import inner_jit, jit
 from pellucid.kernels.compiled.matmul import aligned_empty
 from pellucid.kernels.compiled.micro_kernel import micro_kernel
-from pellucid.kernels.compiled.reductions import add_partial_sums, empty_partial_sums
+from pellucid.kernels.compiled.reductions import add_partial_sums, any_of, empty_partial_sums
 from pellucid.kernels.compiled.simd import (
     VectorBuilder,
     address_of,
@@ -360,7 +360,10 @@ def _transformed(W):
     c, o = W.shape[2], W.shape[3]
     transformed, squares = np.empty(36 * _plane(c, o), W.dtype), np.empty(c, W.dtype)
     parallel_for(_taps_task, (W, transformed, squares), c)
-    return transformed, not (squares <= LARGEST).all()
+    for k in range(c):
+        if not squares[k] <= LARGEST:
+            return transformed, True
+    return transformed, False
 
 
 @jit
@@ -415,7 +418,7 @@ def _weight_gradient_task(x, dy, top, left, partial_sums, exception, rows, task)
             image, p = (first + row) // down, (first + row) % down
             indirect_call(_inputs, (x, image, p, across, top, left, V, exceptions, row * across, square))
             indirect_call(_gradients, (dy, image, p, across, D, exceptions, row * across, square))
-        if exceptions[: count * across].any():
+        if any_of(exceptions, count * across):
             exception[task] = True
             return
         then, last = first + count, first + count + rows
@@ -440,7 +443,7 @@ def weight_gradient(x, dy, window, dW):
     rows = _tile_rows((dy.shape[2] + 3) // 4, c, o, x.itemsize)
     arguments = (x, dy, window.top, window.left, partial_sums, exception, rows)
     parallel_for(_weight_gradient_task, arguments, len(partial_sums))
-    if exception.any():
+    if any_of(exception, len(exception)):
         indirect_call(conv_direct.weight_gradient, (x, dy, window, dW))
         return
     _taps_back(partial_sums, dW)
@@ -474,7 +477,7 @@ def _normalized_backward_task(x, z, m, a, b, s, dy, rotated, transformed, window
             image, p = row // down, row % down
             indirect_call(_inputs, (x, first + image, p, across, window.top, window.left, V, exceptions, row * across, square))
             indirect_call(_gradients, (gradient, image, p, across, D, exceptions, row * across, square))
-        exception[task] |= exceptions[: count * down * across].any()
+        exception[task] |= any_of(exceptions, count * down * across)
         next_rows = (x, then * x.shape[1], last * x.shape[1], dy, then * dy.shape[1], last * dy.shape[1])
         indirect_call(_add_products, (V, D, count * down * across, partial_sums, task, *next_rows))
         block = (gradient, first, rotated, transformed, zeros, 2 - window.top, 2 - window.left, x.dtype.type(-np.inf), out)
@@ -495,7 +498,7 @@ def normalized_backward(x, W, z, mean, rstd, gamma, dy, mean_dy, mean_dy_xhat, w
         images = max(1, _tile_rows((dy.shape[2] + 3) // 4, c, o, x.itemsize) // ((dy.shape[1] + 3) // 4))
         arguments = (x, z, m, a, b, s, dy, rotated, transformed, window, images, partial_sums, exception, out)
         parallel_for(_normalized_backward_task, arguments, len(partial_sums))
-        if not exception.any():
+        if not any_of(exception, len(exception)):
             _taps_back(partial_sums, dW)
             return
     flat, flat_z = dy.reshape(dy.size), z.reshape(z.size)

@@ -28,7 +28,7 @@ from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import inner_jit, jit
 from pellucid.kernels.compiled.matmul import aligned_empty
 from pellucid.kernels.compiled.micro_kernel import TILE_ROWS, micro_kernel
-from pellucid.kernels.compiled.reductions import add_partial_sums, empty_partial_sums
+from pellucid.kernels.compiled.reductions import add_partial_sums, any_of, empty_partial_sums
 from pellucid.kernels.compiled.simd import VectorBuilder, address_of, copy_rows, vector_width
 from pellucid.kernels.compiled.thread_pool import parallel_for
 from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, types
@@ -274,7 +274,7 @@ def _weight_gradient_task(x, dy, left, dilation, partial_sums, exception, per_bl
         count = min(per_block, end - first)
         indirect_call(_inputs, (x, left, dilation, outputs, first, count, V, exceptions, steps))
         indirect_call(_gradients, (dy, dilation, first, count, D, exceptions, steps))
-        if exceptions[:count].any():
+        if any_of(exceptions, count):
             exception[task] = True
             return
         for k in range(6):
@@ -299,7 +299,7 @@ def weight_gradient(x, dy, window, dW):
     exception = np.empty(len(partial_sums), np.bool_)
     arguments = (x, dy, window.left, window.dw, partial_sums, exception, _tiles_per_block(c, o, x.itemsize))
     parallel_for(_weight_gradient_task, arguments, len(partial_sums))
-    if exception.any():
+    if any_of(exception, len(exception)):
         indirect_call(conv_im2col.weight_gradient, (x, dy, window, 1, dW))
         return
     dU = np.empty((6, c, o), dy.dtype)

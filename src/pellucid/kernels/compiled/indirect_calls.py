@@ -1,8 +1,10 @@
 """Indirect calls: compiled code that calls another compiled function through its address instead of containing a copy of it.
 
 Numba links a function into each of its callers and compiles it again there, and the callers into their own callers: the same
-loop would be compiled five times. Called indirectly, each function is compiled once. The address is looked up at the first
-call, by module, name and argument types, so that code from Numba's cache finds it too.
+loop would be compiled five times. Called indirectly, each function is compiled once, and not before it is called: the address
+is looked up at the first call, by module, name and argument types, so that code from Numba's cache finds it too. What no batch
+needs is never compiled, and processes that compile at the same time share what there is to compile. No exception can pass
+through compiled code, so a function that cannot be compiled ends the process, with the error on standard error.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import pickle
 import traceback
 from typing import Any
 
+from pellucid.kernels.compiled.jit import publish
 from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, llvm, types
 
 by_symbol = False  # for a library that is linked ahead of time: the calls are those of symbols, and nothing is looked up
@@ -68,6 +71,7 @@ def _address(context: Any, builder: Any, function: Any, arg_types: tuple[Any, ..
     name = f"indirect.{key.hex()}"
     variable = builder.module.globals.get(name)
     if variable is None:
+        publish(function, key)
         variable = _constant(builder.module, name, _i64(0))
         _constant(builder.module, f"{name}.key", cgutils.make_bytearray(key))
     address = cgutils.alloca_once_value(builder, builder.load_atomic(variable, "acquire", 8))
@@ -91,7 +95,6 @@ def emit_indirect_call(context: Any, builder: Any, function: Any, arg_types: tup
 def indirect_call(typing, function, arguments):
     """Call the compiled ``function(*arguments)`` indirectly; it must return nothing and raise nothing."""
     arg_types = tuple(types.unliteral(kind) for kind in arguments.types)
-    function.get_call_type(typing, arg_types, {})  # compiles the function if necessary, so that its errors are raised here
 
     def emit(context, builder, signature, args):
         given = signature.args[1].types

@@ -12,6 +12,8 @@ import contextlib
 import gc
 import hashlib
 import os
+import pickle
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -108,39 +110,111 @@ def ordered_jit(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _lock_files: dict[str, int | None] = {}  # folder -> its open file of locks; None where there is none
+_places: dict[int, int] = {}  # file of locks -> how far it has been read
 
 
-def _lock_file(folder: str) -> int | None:
-    """Return the open file whose bytes the processes lock that compile into this folder."""
+def _lock_file(folder: str | None) -> int | None:
+    """Return the open file whose bytes the processes lock that compile into this folder. Its content names functions that
+    compiled code calls."""
+    if fcntl is None or folder is None:
+        return None
     if folder not in _lock_files:
         try:
-            _lock_files[folder] = os.open(os.path.join(folder, lock_name(_STAMP)), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            _lock_files[folder] = os.open(os.path.join(folder, lock_name(_STAMP)), flags, 0o666)
         except OSError:  # the folder cannot be written
             _lock_files[folder] = None
     return _lock_files[folder]
 
 
+def publish(function: Any, key: bytes) -> None:
+    """Tell all processes that compile that the function will be called. The key is what ``pickle`` makes of its module, its
+    name and the types of its arguments."""
+    file = _lock_file(function._cache.cache_path)
+    if file is not None:
+        with contextlib.suppress(OSError):
+            os.write(file, key.hex().encode() + b"\n")
+
+
+def _published(file: int) -> list[bytes]:
+    """Return the keys that have been published since this process asked last."""
+    start = _places.get(file, 0)
+    text = os.pread(file, max(0, os.fstat(file).st_size - start), start)
+    text = text[: text.rfind(b"\n") + 1]
+    _places[file] = start + len(text)
+    return [bytes.fromhex(line.decode()) for line in text.split()]
+
+
+class _Busy(Exception):
+    """Another process is compiling the function."""
+
+
+_held: list[int] = []  # places in files of locks that this process has locked
+_waiting: dict[bytes, None] = {}  # keys that have been published and not been compiled here; those published last come last
+_may_wait = True
+
+
+def _compile_another(file: int) -> bool:
+    """Compile a function that will be called, and that no process is compiling; return whether there was one."""
+    global _may_wait
+    _waiting.update(dict.fromkeys(_published(file)))
+    for key in reversed(_waiting):
+        module, name, arguments = pickle.loads(key)
+        function = getattr(sys.modules.get(module), name, None)
+        if function is None or arguments in function.overloads:
+            del _waiting[key]
+            return True
+        _may_wait = False
+        try:
+            function.compile(arguments)
+            return True
+        except _Busy:
+            continue
+        except Exception:  # whoever calls the function gets the error
+            del _waiting[key]
+            return True
+        finally:
+            _may_wait = True
+    return False
+
+
 @contextlib.contextmanager
 def _locked(folder: str | None, function: str) -> Iterator[None]:
-    """Let no other process compile the function into the folder meanwhile; wait for one that does.
+    """Let no other process compile the function into the folder meanwhile. While one does, compile others; then wait.
 
     The system gives the locks of a process back when it ends, however it ends. No two processes wait for each other: what a
     process waits for is called by what it is compiling, in the one thread that has the compiler's own lock.
     """
-    file = None if fcntl is None or folder is None else _lock_file(folder)
+    file = _lock_file(folder)
     if file is None:
         yield
         return
     place = int.from_bytes(hashlib.sha256(function.encode()).digest()[:7])
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX, 1, place)
+        while not _try_lock(file, place):
+            if not _held and not _may_wait:
+                raise _Busy
+            if _held or not _compile_another(file):
+                fcntl.lockf(file, fcntl.LOCK_EX, 1, place)
+                break
     except OSError:  # the file system has no locks: the function may be compiled twice
         yield
         return
+    _held.append(place)
     try:
         yield
     finally:
+        _held.pop()
         fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
+
+
+def _try_lock(file: int, place: int) -> bool:
+    """Lock a byte of the file, and return True, unless another process has locked it."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -168,7 +242,12 @@ class _Function(CPUDispatcher):  # type: ignore[misc]
             _locked(self._cache.cache_path, name),
             _no_garbage_collection(),
         ):  # in this order: see _locked
-            return super().compile(sig)
+            try:
+                return super().compile(sig)
+            except OSError:  # it is compiled, and could not be written: an error would end the process (see indirect_calls)
+                if arguments not in self.overloads:
+                    raise
+                return self.overloads[arguments].entry_point
 
 
 class _InnerFunction(_Function):
@@ -209,6 +288,5 @@ def code_of(function: Any, arguments: tuple[Any, ...]) -> tuple[int, str, Sequen
 
 def kind_of_result(compiled: Any) -> str:
     """Return the kind of the result of a compiled function."""
-    return {"float64": "f8", "int64": "i8", "bool": "b1"}.get(
-        str(compiled.signature.return_type), str(compiled.signature.return_type)
-    )
+    kind = str(compiled.signature.return_type)
+    return {"float64": "f8", "int64": "i8"}.get(kind, kind)

@@ -8,7 +8,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import inner_jit, jit, ordered_jit, u64
-from pellucid.kernels.compiled.ordered import subtract
+from pellucid.kernels.compiled.ordered import subtract, sum_in_order
 from pellucid.kernels.compiled.reductions import SHORT_SUM
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
@@ -70,21 +70,13 @@ def _softmax_labels_task(z, labels, weights, scale, smoothing, a, dz, losses, ta
         losses[i] = f64(weights[i]) * (math.log(f64(total)) - inner)
 
 
-@ordered_jit
-def _sum_in_order(values):
-    total = 0.0
-    for i in range(len(values)):
-        total += values[i]
-    return total
-
-
 @jit
 def softmax_cross_entropy_labels(z, labels, weights, scale, smoothing, a, dz):
     n, k = z.shape
     losses = np.empty(n)
     arguments = (z, labels, weights, np.float64(scale), np.float64(smoothing), a, dz, losses)
     parallel_for(_softmax_labels_task, arguments, (n + _rows_per_task(k) - 1) // _rows_per_task(k))
-    return _sum_in_order(losses)
+    return sum_in_order(losses)
 
 
 @jit

@@ -20,18 +20,10 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.kernels.compiled.indirect_calls import indirect_call
-from pellucid.kernels.compiled.jit import inner_jit, jit, ordered_jit, u64
+from pellucid.kernels.compiled.jit import inner_jit, jit, u64
 from pellucid.kernels.compiled.micro_kernel import FEW_ROWS, TILE_ROWS, WIDE, micro_kernel, packing_tile
 from pellucid.kernels.compiled.simd import VECTOR_BYTES, address_of, copy_rows, prefetch_rows, transpose_block, vector_width
-from pellucid.kernels.compiled.thin_products import (
-    DOTS,
-    SHORT,
-    TASK_ELEMENTS,
-    dots_task,
-    row_columns,
-    row_task,
-    short_sums_task,
-)
+from pellucid.kernels.compiled.thin_products import SHORT, dots, one_row, short_sums
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 MAX_PANEL_ROWS = 512  # of B: such a panel has 64 kB, which the second-level cache holds together with the rows of A
@@ -41,7 +33,6 @@ SLAB = 1 << 18  # elements of B that are packed at a time: 1 MB
 TASK_MULTIPLY_ADDS = 400_000  # at least, if there are enough rows: some ten microseconds
 ROWS_PER_COPY = 16  # rows that are read at a time, panel by panel, so that memory is read in long contiguous ranges
 LONG_ROW = 2_048  # elements of a row of B: from there on, a tile that reads two vectors of each row would wait for memory
-ROW_COLUMNS = 512  # of a task of a product with a single row, if B is large and its rows are long
 FEW_DOT_ROWS = 16  # of A: more rows by a transposed B take less time with a packed B, as do sums shorter than A has rows
 FAR = 1 << 23  # elements of B in place, 32 MB: from there on, reading them takes longer than the arithmetic with a few rows
 FAR_A = 1 << 19  # elements from the first to the last row of a panel in a transposed A, from where on it is copied: 2 MB
@@ -125,28 +116,6 @@ def pack(B, B_strides, K, N, per_task):
     tasks = (across + per_task - 1) // per_task * ((K + panel_rows(K) - 1) // panel_rows(K))
     parallel_for(_pack_task, (B, B_strides, N, K, per_task, panels), tasks)
     return panels
-
-
-@ordered_jit
-def _row_task(A, ak, B, bk, S, C, N, K, floor, task):
-    """Compute ROW_COLUMNS elements of a product with one row. Each element of B is used once: as fast as memory is read."""
-    n1 = task * ROW_COLUMNS
-    n = u64(min(ROW_COLUMNS, N - n1))
-    start = u64(n1)
-    for j in range(n):
-        C[start + j] = S[start + j]
-    whole = K // 4 * 4
-    for k in range(0, whole, 4):
-        a0, a1, a2, a3 = A[u64(k * ak)], A[u64((k + 1) * ak)], A[u64((k + 2) * ak)], A[u64((k + 3) * ak)]
-        b0, b1, b2, b3 = u64(k * bk + n1), u64((k + 1) * bk + n1), u64((k + 2) * bk + n1), u64((k + 3) * bk + n1)
-        for j in range(n):
-            C[start + j] = C[start + j] + a0 * B[b0 + j] + a1 * B[b1 + j] + a2 * B[b2 + j] + a3 * B[b3 + j]
-    for k in range(whole, K):
-        a0, b0 = A[u64(k * ak)], u64(k * bk + n1)
-        for j in range(n):
-            C[start + j] += a0 * B[b0 + j]
-    for j in range(n):
-        C[start + j] = floor if C[start + j] < floor else C[start + j]
 
 
 @inner_jit
@@ -246,19 +215,12 @@ def matmul(A, A_strides, B, B_strides, S, S_stride, C, shape, floor):
     (M, N, K), (bk, bn), no_floor = shape, B_strides, A.dtype.type(-np.inf)
     if M == 0 or N == 0:
         return
-    if M == 1 and bn == 1 and K * N > SLAB and N >= 2 * ROW_COLUMNS:
-        parallel_for(_row_task, (A, A_strides[1], B, bk, S, C, N, K, floor), (N + ROW_COLUMNS - 1) // ROW_COLUMNS)
-    elif M == 1 and bn == 1:
-        columns = row_columns(N, K, floor)
-        parallel_for(row_task, (A, A_strides[1], B, bk, S, C, N, K, floor, columns), (N + columns - 1) // columns)
+    if M == 1 and bn == 1:
+        indirect_call(one_row, (A, A_strides[1], B, bk, S, C, N, K, floor))
     elif K <= SHORT and bn == 1 and K > 0:
-        rows = max(1, min(M, TASK_ELEMENTS // N))
-        arguments = (A, A_strides, B, bk, S, S_stride, C, N, M, N, K, floor, rows)
-        parallel_for(short_sums_task, arguments, (M + rows - 1) // rows)
+        indirect_call(short_sums, (A, A_strides, B, bk, S, S_stride, C, M, N, K, floor))
     elif min(FEW_DOT_ROWS, K) >= M and A_strides[1] == 1 and bn != 1 and bk == 1:
-        columns = max(1, TASK_ELEMENTS // (K * DOTS)) * DOTS
-        arguments = (A, A_strides[0], B, bn, S, S_stride, C, N, M, N, K, floor, columns)
-        parallel_for(dots_task, arguments, (N + columns - 1) // columns)
+        indirect_call(dots, (A, A_strides[0], B, bn, S, S_stride, C, M, N, K, floor))
     elif M <= MAX_BLOCK_ROWS or K * N <= SLAB:
         indirect_call(_product, (A, A_strides, B, B_strides, S, S_stride, C, N, shape, floor))
     else:

@@ -15,11 +15,12 @@ vectors as wide as the machine has. With 12 rows and 2 vectors of 16 elements it
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pellucid.kernels.compiled.indirect_calls import emit_indirect_call
 from pellucid.kernels.compiled.jit import inner_jit
-from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder, vector_width
+from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder, emit_cases, vector_width
 from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, types
 
 _i64 = ir.IntType(64)
@@ -96,15 +97,8 @@ def _tile(typing, rows, vectors, A, B, S, C, counts, last_columns, floor):
         v = VectorBuilder(context, builder, signature.args[-1])
         sizes = [(m, j) for m in range(1, TILE_ROWS + 1) for j in (1, 2)]
         sizes += [(m, WIDE) for m in range(1, FEW_ROWS + 1)]
-        end = builder.append_basic_block("end")
-        choice = builder.switch(builder.add(builder.mul(args[0], _i64(WIDE + 1)), args[1]), end)
-        for m, j in sizes:
-            block = builder.append_basic_block(f"tile.{m}x{j}")
-            choice.add_case(_i64((WIDE + 1) * m + j), block)
-            builder.position_at_end(block)
-            _emit_tile(v, m, j, args[2:])
-            builder.branch(end)
-        builder.position_at_end(end)
+        number = builder.add(builder.mul(args[0], _i64(WIDE + 1)), args[1])
+        emit_cases(builder, number, {(WIDE + 1) * m + j: partial(_emit_tile, v, m, j, args[2:]) for m, j in sizes})
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, *_OPERANDS, types.int64, floor), emit

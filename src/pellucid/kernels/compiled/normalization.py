@@ -11,6 +11,7 @@ from pellucid.kernels.compiled.channelwise import (
     BLOCK_ROWS,
     TASK_SIZE,
     add_groups,
+    channel_products,
     empty_group_sums,
     fold,
     group_blocks,
@@ -94,7 +95,7 @@ def _normalize_task(x, m, a, b, floor, out, per_task, task):
 @jit
 def _normalize(x, mean, rstd, gamma, beta, floor, out):
     w = wide_row_size(x.size, gamma.size)
-    m, a, b = repeat_channels(mean, w, x), repeat_channels(gamma * rstd, w, x), repeat_channels(beta, w, x)
+    m, a, b = repeat_channels(mean, w, x), repeat_channels(channel_products(gamma, rstd), w, x), repeat_channels(beta, w, x)
     per_task, tasks = split_wide_rows(x.size, m.size)
     parallel_for(_normalize_task, (x, m, a, b, floor, out, per_task), tasks)
 
@@ -158,8 +159,8 @@ def input_gradient_rows(x, m, a, b, s, dy, out, first, count):
 def input_gradient_factors(x, mean, rstd, gamma, mean_dy, mean_dy_xhat):
     """Return m, a, b, s with dX = a (dY − b − (x − m) s), repeated to the length of a wide row."""
     w = wide_row_size(x.size, gamma.size)
-    m, a = repeat_channels(mean, w, x), repeat_channels(gamma * rstd, w, x)
-    return m, a, repeat_channels(mean_dy, w, x), repeat_channels(rstd * mean_dy_xhat, w, x)
+    m, a = repeat_channels(mean, w, x), repeat_channels(channel_products(gamma, rstd), w, x)
+    return m, a, repeat_channels(mean_dy, w, x), repeat_channels(channel_products(rstd, mean_dy_xhat), w, x)
 
 
 @jit
@@ -185,7 +186,7 @@ def _scale_task(W, scale, out, per_task, task):
 
 @jit
 def _fold_normalization(W, b, mean, rstd, gamma, beta, folded_W, folded_b):
-    scale = gamma * rstd
+    scale = channel_products(gamma, rstd)
     for j in range(u64(scale.size)):
         folded_b[j] = beta[j] + (b[j] - mean[j]) * scale[j]
     scales = repeat_channels(scale, wide_row_size(W.size, scale.size), W)

@@ -10,6 +10,15 @@ from pellucid.kernels.compiled.jit import ordered_jit
 
 
 @ordered_jit
+def sum_in_order(values):
+    """Return the sum of a vector in float64, from the first value to the last."""
+    total = 0.0
+    for i in range(len(values)):
+        total += values[i]
+    return total
+
+
+@ordered_jit
 def add(a, b):
     """Return a + b."""
     return a + b

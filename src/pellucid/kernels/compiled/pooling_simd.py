@@ -8,9 +8,12 @@ in registers until its last tap.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder
+from pellucid.kernels.compiled.indirect_calls import emit_indirect_call
+from pellucid.kernels.compiled.jit import inner_jit
+from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder, emit_cases
 from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, types
 
 # The operations.
@@ -194,9 +197,29 @@ class _Windows:
             self.for_each(body)
 
 
+_KINDS = 3
+_OPERANDS = [types.UniTuple(types.int64, count) for count in (3, 6, 3)]
+
+
+@intrinsic(prefer_literal=True)
+def _loops(typing, code, addresses, taps, windows, like, index_like):
+    """Apply the operation and the kind that ``code`` stands for, a number that is part of its type."""
+
+    def emit(context, builder, signature, args):
+        _Windows(context, builder, signature, args[1:4], code.literal_value % _KINDS).emit(code.literal_value // _KINDS)
+        return context.get_dummy_value()
+
+    return types.void(code, *_OPERANDS, like, index_like), emit
+
+
+@inner_jit
+def _windows(code, addresses, taps, windows, like, index_like):
+    _loops(code, addresses, taps, windows, like, index_like)
+
+
 @intrinsic
 def pool_windows(typing, operation, kind, addresses, taps, windows, like, index_like):
-    """Apply an operation to a run of windows in one row that have the same taps.
+    """Apply an operation to a run of windows in one row that have the same taps. The loops are compiled when they are used.
 
     ``addresses`` are those of the first window's first tap, of its output and of its index; ``taps`` is (rows, columns,
     stride from row to row, stride from column to column, index of the first tap, kw); ``windows`` is (count, stride from window
@@ -204,19 +227,15 @@ def pool_windows(typing, operation, kind, addresses, taps, windows, like, index_
     """
 
     def emit(context, builder, signature, args):
-        end = builder.append_basic_block("end")
-        choice = builder.switch(builder.add(builder.mul(args[0], _i64(3)), args[1]), end)
-        for code in range(12):
-            block = builder.append_basic_block(f"windows.{code}")
-            choice.add_case(_i64(code), block)
-            builder.position_at_end(block)
-            _Windows(context, builder, signature, args[2:5], code % 3).emit(code // 3)
-            builder.branch(end)
-        builder.position_at_end(end)
+        def case(code: int) -> None:
+            kinds = (types.literal(code), *signature.args[2:])
+            emit_indirect_call(context, builder, _windows, kinds, [_i64(code), *args[2:]])
+
+        number = builder.add(builder.mul(args[0], _i64(_KINDS)), args[1])
+        emit_cases(builder, number, {code: partial(case, code) for code in range(4 * _KINDS)})
         return context.get_dummy_value()
 
-    three, six = types.UniTuple(types.int64, 3), types.UniTuple(types.int64, 6)
-    return types.void(types.int64, types.int64, three, six, three, like, index_like), emit
+    return types.void(types.int64, types.int64, *_OPERANDS, like, index_like), emit
 
 
 @intrinsic

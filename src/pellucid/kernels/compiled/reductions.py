@@ -21,6 +21,15 @@ SHORT_SUM = 512  # values that are added in the array's dtype: a long sum loses 
 
 
 @inner_jit
+def any_of(flags, count):
+    """Return whether one of the first ``count`` flags is set. (NumPy's function takes long to compile.)"""
+    for i in range(u64(count)):  # noqa: SIM110 (Numba has no any)
+        if flags[i]:
+            return True
+    return False
+
+
+@inner_jit
 def empty_partial_sums(n, size, like):
     """Return uninitialized memory (groups, size) for partial sums over n images or rows, in the dtype of ``like``."""
     return np.empty((max(1, min(n, MAX_GROUPS, max(MIN_GROUPS, MAX_PARTIALS_SIZE // max(1, size)))), size), like.dtype)

@@ -7,6 +7,7 @@ only gives the type of the elements.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pellucid.kernels.compiled.toolchain import cgutils, config, intrinsic, ir, library, llvm, types
@@ -55,7 +56,10 @@ class VectorBuilder:
     def address(self, base: Any, *offsets: Any) -> Any:
         """Return the address ``base`` + Σ offsets; the offsets count elements."""
         for offset in offsets:
-            base = self.builder.add(base, self.builder.mul(offset, _i64(self.itemsize)))
+            if not isinstance(offset, ir.Constant):
+                base = self.builder.add(base, self.builder.mul(offset, _i64(self.itemsize)))
+            elif offset.constant:  # what is computed here need not be compiled
+                base = self.builder.add(base, _i64(offset.constant * self.itemsize))
         return base
 
     def opaque(self, value: Any) -> Any:
@@ -132,6 +136,19 @@ class VectorBuilder:
         """Return the sum of the elements of each of the vectors, whose number is a power of two."""
         totals = self.sum_vectors(vectors)
         return [self.builder.extract_element(vector, _i32(i)) for vector in totals for i in range(vector.type.count)]
+
+
+def emit_cases(builder: Any, number: Any, cases: dict[int, Callable[[], None]]) -> None:
+    """Emit the code of all cases, of which the one with this number is run, or none."""
+    end = builder.append_basic_block("end")
+    choice = builder.switch(number, end)
+    for case, emit in cases.items():
+        block = builder.append_basic_block(f"case.{case}")
+        choice.add_case(_i64(case), block)
+        builder.position_at_end(block)
+        emit()
+        builder.branch(end)
+    builder.position_at_end(end)
 
 
 @intrinsic

@@ -12,10 +12,12 @@ pieces, would have to pack it, or would hold a sum for less time than it takes t
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from pellucid.kernels.compiled.jit import inner_jit
-from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder, address_of, vector_width
+from pellucid.kernels.compiled.jit import inner_jit, ordered_jit, u64
+from pellucid.kernels.compiled.simd import VECTOR_BYTES, VectorBuilder, address_of, emit_cases, vector_width
+from pellucid.kernels.compiled.thread_pool import parallel_for
 from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, types
 
 _i64 = ir.IntType(64)
@@ -28,6 +30,8 @@ ROWS_AT_ONCE = 16  # of C: they are written in full before the next ones, so tha
 TASK_ELEMENTS = 16_384  # of the large matrix: about half a microsecond
 ROW_TILES = 8, 4, 2, 1  # vectors of a single row of C that are computed at a time
 HALVED = 1 << 17  # elements of B, from where on a row of at most ROW_TILES[0] vectors has two tasks: some five microseconds
+ROW_COLUMNS = 512  # of a task of a product with a single row, if B is large and its rows are long,
+FAR_ROW = 1 << 18  # that is, of more elements than these
 
 
 def _rows_of_three(v: VectorBuilder, start: Any, stride: Any, count: int) -> tuple[list[Any], list[Any]]:
@@ -61,29 +65,36 @@ def _row(typing, vectors, a, ak, b, bk, s, c, K, last_columns, floor):
 
     def emit(context, builder, signature, args):
         v = VectorBuilder(context, builder, signature.args[-1])
-        end = builder.append_basic_block("end")
-        choice = builder.switch(args[0], end)
-        for vectors in ROW_TILES:
-            block = builder.append_basic_block(f"row{vectors}")
-            choice.add_case(_i64(vectors), block)
-            builder.position_at_end(block)
-            _emit_row(v, vectors, args[1:])
-            builder.branch(end)
-        builder.position_at_end(end)
+        emit_cases(builder, args[0], {count: partial(_emit_row, v, count, args[1:]) for count in ROW_TILES})
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 9, floor), emit
 
 
-@inner_jit
-def row_columns(N, K, floor):
-    """Return the number of columns of a task of a product with a single row."""
-    columns = ROW_TILES[0] * vector_width(floor)
-    return columns // 2 if columns >= N and K * N >= HALVED else columns
+@ordered_jit
+def _far_row_task(A, ak, B, bk, S, C, N, K, floor, task):
+    """Compute ROW_COLUMNS elements of a product with one row. Each element of B is used once: as fast as memory is read."""
+    n1 = task * ROW_COLUMNS
+    n = u64(min(ROW_COLUMNS, N - n1))
+    start = u64(n1)
+    for j in range(n):
+        C[start + j] = S[start + j]
+    whole = K // 4 * 4
+    for k in range(0, whole, 4):
+        a0, a1, a2, a3 = A[u64(k * ak)], A[u64((k + 1) * ak)], A[u64((k + 2) * ak)], A[u64((k + 3) * ak)]
+        b0, b1, b2, b3 = u64(k * bk + n1), u64((k + 1) * bk + n1), u64((k + 2) * bk + n1), u64((k + 3) * bk + n1)
+        for j in range(n):
+            C[start + j] = C[start + j] + a0 * B[b0 + j] + a1 * B[b1 + j] + a2 * B[b2 + j] + a3 * B[b3 + j]
+    for k in range(whole, K):
+        a0, b0 = A[u64(k * ak)], u64(k * bk + n1)
+        for j in range(n):
+            C[start + j] += a0 * B[b0 + j]
+    for j in range(n):
+        C[start + j] = floor if C[start + j] < floor else C[start + j]
 
 
 @inner_jit
-def row_task(A, ak, B, bk, S, C, N, K, floor, columns, task):
+def _row_task(A, ak, B, bk, S, C, N, K, floor, columns, task):
     """Compute ``columns`` elements of C[n] = max(S[n] + Σ_k A[k] B[k, n], floor); A[k] is at k·ak, B[k, n] at k·bk + n.
 
     The terms are added in the same order as in a product of more rows, so that a row has the same bits alone and among others.
@@ -99,6 +110,18 @@ def row_task(A, ak, B, bk, S, C, N, K, floor, columns, task):
         b, s, c = address_of(B, n), address_of(S, n), address_of(C, n)
         _row(vectors, address_of(A, 0), ak, b, bk, s, c, K, min(width, left), floor)
         n += vectors * width
+
+
+@inner_jit
+def one_row(A, ak, B, bk, S, C, N, K, floor):
+    """C[n] = max(S[n] + Σ_k A[k] B[k, n], floor); A[k] is at k·ak, B[k, n] at k·bk + n."""
+    if K * N > FAR_ROW and N >= 2 * ROW_COLUMNS:
+        parallel_for(_far_row_task, (A, ak, B, bk, S, C, N, K, floor), (N + ROW_COLUMNS - 1) // ROW_COLUMNS)
+    else:
+        columns = ROW_TILES[0] * vector_width(floor)
+        if columns >= N and K * N >= HALVED:
+            columns //= 2
+        parallel_for(_row_task, (A, ak, B, bk, S, C, N, K, floor, columns), (N + columns - 1) // columns)
 
 
 def _emit_dots(v: VectorBuilder, context: Any, element: Any, rows: int, args: Any) -> None:
@@ -150,22 +173,15 @@ def _dots(typing, rows, a, am, b, bn, s, sm, c, cm, K, floor):
 
     def emit(context, builder, signature, args):
         v = VectorBuilder(context, builder, signature.args[-1])
-        end = builder.append_basic_block("end")
-        choice = builder.switch(args[0], end)
-        for rows in (1, 2, 4):
-            block = builder.append_basic_block(f"dots{rows}")
-            choice.add_case(_i64(rows), block)
-            builder.position_at_end(block)
-            _emit_dots(v, context, signature.args[-1], rows, args[1:])
-            builder.branch(end)
-        builder.position_at_end(end)
+        element = signature.args[-1]
+        emit_cases(builder, args[0], {count: partial(_emit_dots, v, context, element, count, args[1:]) for count in (1, 2, 4)})
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 10, floor), emit
 
 
 @inner_jit
-def dots_task(A, am, B, bn, S, sm, C, cm, M, N, K, floor, columns, task):
+def _dots_task(A, am, B, bn, S, sm, C, cm, M, N, K, floor, columns, task):
     """Compute ``columns`` columns of C[m, n] = max(S[m, n] + Σ_k A[m, k] B[k, n], floor), where A[m, k] is at m·am + k and
     B[k, n] at k + n·bn."""
     n1 = task * columns
@@ -189,9 +205,19 @@ def dots_task(A, am, B, bn, S, sm, C, cm, M, N, K, floor, columns, task):
             C[m * cm + n] = floor if total < floor else total
 
 
-def _vectors(terms: int) -> int:
-    """Return the number of vectors of each row of B that are held in registers."""
+@inner_jit
+def dots(A, am, B, bn, S, sm, C, M, N, K, floor):
+    """C[m, n] = max(S[m, n] + Σ_k A[m, k] B[k, n], floor), where A[m, k] is at m·am + k and B[k, n] at k + n·bn."""
+    columns = max(1, TASK_ELEMENTS // (K * DOTS)) * DOTS
+    parallel_for(_dots_task, (A, am, B, bn, S, sm, C, N, M, N, K, floor, columns), (N + columns - 1) // columns)
+
+
+def _most_vectors(terms: int) -> int:
+    """Return the number of vectors of each row of B that are held in registers, in a sum of this many terms."""
     return HELD // SHORT if terms > SHORT // 2 else 2 * HELD // SHORT
+
+
+_vectors_held = inner_jit(_most_vectors)
 
 
 def _emit_short_sums(v: VectorBuilder, terms: int, vectors: int, args: Any) -> None:
@@ -222,31 +248,28 @@ def _emit_short_sums(v: VectorBuilder, terms: int, vectors: int, args: Any) -> N
 
 @intrinsic
 def _short_sums(typing, terms, vectors, a, am, ak, b, bk, s, sm, c, cm, rows, last_columns, floor):
-    """Compute ``rows`` rows of C, of one vector or as many as :func:`_vectors` says, given by addresses and strides."""
+    """Compute ``rows`` rows of C, of one vector or as many as :func:`_most_vectors` says, given by addresses and strides."""
 
     def emit(context, builder, signature, args):
         v = VectorBuilder(context, builder, signature.args[-1])
-        end = builder.append_basic_block("end")
-        choice = builder.switch(builder.add(builder.mul(args[0], _i64(HELD)), args[1]), end)
-        for terms in range(1, SHORT + 1):
-            for vectors in {1, _vectors(terms)}:
-                block = builder.append_basic_block(f"short{terms}x{vectors}")
-                choice.add_case(_i64(terms * HELD + vectors), block)
-                builder.position_at_end(block)
-                _emit_short_sums(v, terms, vectors, args[2:])
-                builder.branch(end)
-        builder.position_at_end(end)
+        sizes = [(count, width) for count in range(1, SHORT + 1) for width in (1, _most_vectors(count))]
+        number = builder.add(builder.mul(args[0], _i64(HELD)), args[1])
+        emit_cases(
+            builder,
+            number,
+            {count * HELD + width: partial(_emit_short_sums, v, count, width, args[2:]) for count, width in sizes},
+        )
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 13, floor), emit
 
 
 @inner_jit
-def short_sums_task(A, A_strides, B, bk, S, sm, C, cm, M, N, K, floor, rows, task):
+def _short_sums_task(A, A_strides, B, bk, S, sm, C, cm, M, N, K, floor, rows, task):
     """Compute ``rows`` rows of C[m, n] = max(S[m, n] + Σ_k A[m, k] B[k, n], floor), where B[k, n] is at k·bk + n."""
     am, ak = A_strides
     width = vector_width(floor)
-    widest = HELD // SHORT if K > SHORT // 2 else 2 * HELD // SHORT
+    widest = _vectors_held(K)
     for m in range(task * rows, min((task + 1) * rows, M), ROWS_AT_ONCE):
         count = min(ROWS_AT_ONCE, min((task + 1) * rows, M) - m)
         n = 0
@@ -255,3 +278,10 @@ def short_sums_task(A, A_strides, B, bk, S, sm, C, cm, M, N, K, floor, rows, tas
             a, b, s, c = address_of(A, m * am), address_of(B, n), address_of(S, m * sm + n), address_of(C, m * cm + n)
             _short_sums(K, vectors, a, am, ak, b, bk, s, sm, c, cm, count, min(width, N - n), floor)
             n += vectors * width
+
+
+@inner_jit
+def short_sums(A, A_strides, B, bk, S, sm, C, M, N, K, floor):
+    """C[m, n] = max(S[m, n] + Σ_k A[m, k] B[k, n], floor) for 1 to SHORT terms, where B[k, n] is at k·bk + n."""
+    rows = max(1, min(M, TASK_ELEMENTS // N))
+    parallel_for(_short_sums_task, (A, A_strides, B, bk, S, sm, C, N, M, N, K, floor, rows), (M + rows - 1) // rows)

@@ -68,7 +68,6 @@ def _task_code(typing, function, arguments):
     """Return two addresses: of code that calls the compiled ``function(*arguments, task)``, and of the arguments on the
     caller's stack."""
     arg_types = (*arguments.types, types.int64)
-    function.get_call_type(typing, arg_types, {})  # compiles the function if necessary
 
     def emit(context, builder, signature, args):
         struct = ir.LiteralStructType([context.get_value_type(kind) for kind in arguments.types])
@@ -224,6 +223,14 @@ def _worker_loop(thread):
 _num_threads = 1  # as it was last set
 _workers: list[threading.Thread] = []
 _starting = threading.Lock()
+
+
+def compile_pool() -> None:
+    """Compile what every kernel with tasks calls."""
+    run_job: Any = _run_job
+    worker_loop: Any = _worker_loop
+    run_job.compile((types.int64,) * 3)
+    worker_loop.compile((types.int64,))
 
 
 def set_num_threads(threads: int) -> None:

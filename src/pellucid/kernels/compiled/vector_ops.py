@@ -10,6 +10,7 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import inner_jit, jit, u64
+from pellucid.kernels.compiled.ordered import sum_in_order
 from pellucid.kernels.compiled.reductions import SHORT_SUM
 from pellucid.kernels.compiled.simd import add_rows, address_of, copy_rows
 from pellucid.kernels.compiled.thread_pool import CHUNK, chunk, num_chunks, parallel_for
@@ -44,7 +45,7 @@ def _wide_sum_of_squares(g):
 def sum_of_squares(g):
     sums = np.zeros(num_chunks(g))
     parallel_for(_sum_of_squares_task, (g, sums), len(sums))
-    total = sums.sum()
+    total = sum_in_order(sums)
     if SMALLEST_SUM < total < math.inf:
         return total
     return _wide_sum_of_squares(g)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.core.memory import Array
+from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import inner_jit, jit, u32, u64
 from pellucid.kernels.compiled.noise import mix, row_stream
 from pellucid.kernels.compiled.thread_pool import parallel_for
@@ -77,7 +78,7 @@ def _warp_task(x, rows, factor, maps, fields, down, across, thickness, boxes, no
                 for k in range(u64(c)):
                     canvas[u64(p + u64(1)) * u64(width) + q + u64(1), k] = factor * F(source[p, q, k])
         for axis in range(2 if fields.shape[2] else 0):
-            _field(fields[i, axis], down, across, half, moved[axis])
+            indirect_call(_field, (fields[i, axis], down, across, half, moved[axis]))
         a, b, d = maps[i, 0], maps[i, 1], maps[i, 3]
         e, row0, column0 = maps[i, 4], maps[i, 2], maps[i, 5]
         for p in range(u64(h)):
@@ -92,11 +93,11 @@ def _warp_task(x, rows, factor, maps, fields, down, across, thickness, boxes, no
                     below = canvas[pixel + u64(width), k] * (F(1) - z) + canvas[pixel + u64(width) + u64(1), k] * z
                     out[i, p, q, k] = above * (F(1) - y) + below * y
         if thickness[i] != 0:
-            _change_thickness(out[i], thickness[i], padded)
+            indirect_call(_change_thickness, (out[i], thickness[i], padded))
         out[i, boxes[i, 0] : boxes[i, 1], boxes[i, 2] : boxes[i, 3]] = F(0)
         if noise != 0:
             start, stride = row_stream(u32(row_ids[i]), low, high)
-            _add_noise(out[i], noise, start, stride)
+            indirect_call(_add_noise, (out[i], noise, start, stride))
 
 
 @jit
