@@ -137,12 +137,12 @@ def publish(function: Any, key: bytes) -> None:
 
 
 def _published(file: int) -> list[bytes]:
-    """Return the keys that have been published since this process asked last."""
+    """Return the keys that have been published since this process asked last, as hexadecimal numbers."""
     start = _places.get(file, 0)
     text = os.pread(file, max(0, os.fstat(file).st_size - start), start)
     text = text[: text.rfind(b"\n") + 1]
     _places[file] = start + len(text)
-    return [bytes.fromhex(line.decode()) for line in text.split()]
+    return text.split()
 
 
 class _Busy(Exception):
@@ -159,22 +159,21 @@ def _compile_another(file: int) -> bool:
     global _may_wait
     _waiting.update(dict.fromkeys(_published(file)))
     for key in reversed(_waiting):
-        module, name, arguments = pickle.loads(key)
-        function = getattr(sys.modules.get(module), name, None)
-        if function is None or arguments in function.overloads:
-            del _waiting[key]
-            return True
         _may_wait = False
         try:
-            function.compile(arguments)
-            return True
+            module, name, arguments = pickle.loads(bytes.fromhex(key.decode()))
+            function: Any = getattr(sys.modules.get(module), name, None)
+            if function is not None and arguments not in function.overloads:
+                function.compile(arguments)
+                return True
         except _Busy:
             continue
         except Exception:  # whoever calls the function gets the error
-            del _waiting[key]
-            return True
+            pass
         finally:
             _may_wait = True
+        del _waiting[key]
+        return True
     return False
 
 
