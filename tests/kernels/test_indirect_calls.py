@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from pellucid.kernels import compiled
 from pellucid.kernels.compiled import indirect_calls
 from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import jit
@@ -43,14 +44,14 @@ def fill(out, value):
 
 
 @jit
-def _fill_integers(out):
+def _fill_threes(out):
     out[:] = 3
 
 
 @jit
 def fill_if(flag, out):
     if flag[0]:
-        indirect_call(_fill_integers, (out,))
+        indirect_call(_fill_threes, (out,))
 
 
 @jit
@@ -74,13 +75,22 @@ def test_each_argument_type_has_its_own_code(dtype):
 def test_a_function_is_compiled_when_it_is_called(tmp_path):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
     program = (
-        "import numpy as np\nfrom tests.kernels.test_indirect_calls import _fill_integers, fill_if\n"
-        "out = np.zeros(2, np.int32)\n"
-        "fill_if(np.zeros(1, np.bool_), out); print(len(_fill_integers.overloads)); "
-        "fill_if(np.ones(1, np.bool_), out); print(len(_fill_integers.overloads), *out)"
+        "import numpy as np\nfrom tests.kernels.test_indirect_calls import _fill_threes, fill_if\n"
+        "out = np.zeros(2, np.float32)\n"
+        "fill_if(np.zeros(1, np.bool_), out); print(len(_fill_threes.overloads)); "
+        "fill_if(np.ones(1, np.bool_), out); print(len(_fill_threes.overloads), *out)"
     )
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["0", "1", "3", "3"]
+    assert done.stdout.split() == ["0", "1", "3.0", "3.0"]
+
+
+@pytest.mark.parametrize(
+    ("x", "out"), [(np.float64, np.float32), (np.float32, np.float64), (np.int64, np.float32), (np.float16, np.float32)]
+)
+def test_arrays_of_types_that_do_not_fit_are_an_error(x, out):
+    ones = np.ones((4, 8), x), np.ones((8, 3), np.float32), np.zeros(3, np.float32)
+    with pytest.raises(Exception, match=r"nopython|infinity|float16"):
+        compiled.affine(*ones, np.empty((4, 3), out))
 
 
 def test_a_function_that_cannot_be_compiled_ends_the_process_with_its_error(tmp_path):

@@ -4,7 +4,9 @@ Numba links a function into each of its callers and compiles it again there, and
 loop would be compiled five times. Called indirectly, each function is compiled once, and not before it is called: the address
 is looked up at the first call, by module, name and argument types, so that code from Numba's cache finds it too. What no batch
 needs is never compiled, and processes that compile at the same time share what there is to compile. No exception can pass
-through compiled code, so a function that cannot be compiled ends the process, with the error on standard error.
+through compiled code, so a function that cannot be compiled then ends the process, with the error on standard error. So that a
+caller with arrays of wrong types gets an exception instead, a function whose arrays do not all have one floating-point type is
+compiled with the code that calls it.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import importlib
 import os
 import pickle
 import traceback
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pellucid.kernels.compiled.jit import publish
@@ -91,10 +94,29 @@ def emit_indirect_call(context: Any, builder: Any, function: Any, arg_types: tup
     context.call_conv.call_function(builder, pointer, types.void, arg_types, values)
 
 
+def _element_types(kinds: Iterable[Any]) -> Iterator[Any]:
+    """Yield the types of the elements of all arrays, and of floating-point numbers, among argument types."""
+    for kind in kinds:
+        if isinstance(kind, types.BaseTuple):
+            yield from _element_types(kind.types)
+        elif isinstance(kind, types.Array):
+            yield kind.dtype
+        elif isinstance(kind, types.Float):
+            yield kind
+
+
+def compile_if_mixed(typing: Any, function: Any, arg_types: tuple[Any, ...]) -> None:
+    """Compile a function that will be called indirectly, unless its arrays and numbers have one floating-point type."""
+    elements = set(_element_types(arg_types))
+    if len(elements) > 1 or not elements <= {types.float32, types.float64}:
+        function.get_call_type(typing, arg_types, {})
+
+
 @intrinsic
 def indirect_call(typing, function, arguments):
     """Call the compiled ``function(*arguments)`` indirectly; it must return nothing and raise nothing."""
     arg_types = tuple(types.unliteral(kind) for kind in arguments.types)
+    compile_if_mixed(typing, function, arg_types)
 
     def emit(context, builder, signature, args):
         given = signature.args[1].types

@@ -33,7 +33,7 @@ from pellucid.kernels.compiled.atomics import (
     spin_wait_hint,
     store,
 )
-from pellucid.kernels.compiled.indirect_calls import emit_indirect_call, indirect_call
+from pellucid.kernels.compiled.indirect_calls import compile_if_mixed, emit_indirect_call, indirect_call
 from pellucid.kernels.compiled.jit import OPTIONS, inner_jit, jit, u64
 from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, library, numba, types
 
@@ -68,6 +68,7 @@ def _task_code(typing, function, arguments):
     """Return two addresses: of code that calls the compiled ``function(*arguments, task)``, and of the arguments on the
     caller's stack."""
     arg_types = (*arguments.types, types.int64)
+    compile_if_mixed(typing, function, arg_types)
 
     def emit(context, builder, signature, args):
         struct = ir.LiteralStructType([context.get_value_type(kind) for kind in arguments.types])
