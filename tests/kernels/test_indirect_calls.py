@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ def test_a_function_that_cannot_be_compiled_ends_the_process_with_its_error(tmp_
 
 
 def test_an_interrupt_during_the_look_up_is_raised_after_it(monkeypatch):
-    compile_, tries, interrupts = indirect_calls._compile, [], []
+    compile_, tries, interrupts = indirect_calls._compile, [], threading.Semaphore(0)
 
     def interrupted(*names):
         tries.append(names)
@@ -112,7 +113,7 @@ def test_an_interrupt_during_the_look_up_is_raised_after_it(monkeypatch):
         return compile_(*names)
 
     monkeypatch.setattr(indirect_calls, "_compile", interrupted)
-    monkeypatch.setattr(indirect_calls._thread, "interrupt_main", lambda: interrupts.append(True))
+    monkeypatch.setattr(indirect_calls._thread, "interrupt_main", interrupts.release)
 
     @jit
     def again(out):
@@ -122,7 +123,38 @@ def test_an_interrupt_during_the_look_up_is_raised_after_it(monkeypatch):
     again(out)
     assert out.tolist() == [5, 5]
     assert len(tries) == 2
-    assert interrupts == [True]
+    assert interrupts.acquire(timeout=120)
+
+
+INTERRUPTED = """
+import signal, time
+import numpy as np
+from pellucid.kernels.compiled import indirect_calls
+from tests.kernels.test_indirect_calls import fill
+signal.signal(signal.SIGINT, signal.default_int_handler)
+compile_ = indirect_calls._compile
+
+def interrupted(*names):
+    signal.raise_signal(signal.SIGINT)
+    return compile_(*names)
+
+indirect_calls._compile = interrupted
+out = np.zeros(2)
+try:
+    fill(out, 5.0)
+    print("returned")
+    time.sleep(120)
+except KeyboardInterrupt:
+    print("interrupted")
+print(*out)
+"""
+
+
+def test_an_interrupt_while_a_function_is_compiled_is_raised_afterwards(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.stderr == ""
+    assert done.stdout.split()[-3:] == ["interrupted", "5.0", "5.0"]
 
 
 def test_a_second_process_compiles_nothing(tmp_path):

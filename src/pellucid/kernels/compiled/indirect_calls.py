@@ -12,10 +12,13 @@ compiled with the code that calls it.
 from __future__ import annotations
 
 import _thread
+import contextlib
 import ctypes
 import importlib
 import os
 import pickle
+import signal
+import threading
 import traceback
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -41,18 +44,44 @@ def _find_address(key: int, size: int) -> int:
     address, interrupted = 0, False
     while not address:
         try:
-            compiled = _compile(*pickle.loads(ctypes.string_at(key, size)))
-            address = int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
-            if not address:
-                raise RuntimeError(f"{compiled.fndesc.qualname} was compiled but has no address")
-        except KeyboardInterrupt:  # no exception can pass through compiled code: finish first, then interrupt the main thread
+            with _interrupts_later():
+                compiled = _compile(*pickle.loads(ctypes.string_at(key, size)))
+                address = int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+                if not address:
+                    raise RuntimeError(f"{compiled.fndesc.qualname} was compiled but has no address")
+        except KeyboardInterrupt:  # before interrupts were put off
             interrupted = True
         except BaseException:
             traceback.print_exc()
             os.abort()
     if interrupted:
-        _thread.interrupt_main()
+        _interrupt_soon()
     return address
+
+
+@contextlib.contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Put off the interrupts of a block: no exception can pass through compiled code, nor can the compiler go on after one."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    interrupts: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if interrupts:
+            _interrupt_soon()
+
+
+def _interrupt_soon() -> None:
+    """Interrupt the main thread when it is no longer in the function that compiled code has called. (An interrupt that this
+    thread asked for would be raised at once.)"""
+    timer = threading.Timer(0.05, _thread.interrupt_main)
+    timer.daemon = True
+    timer.start()
 
 
 llvm.add_symbol("pellucid_find_address", ctypes.cast(_find_address, ctypes.c_void_p).value)
