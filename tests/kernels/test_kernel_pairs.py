@@ -612,6 +612,39 @@ class Arguments:
         return self.read[name]
 
 
+class PlacedArguments(Arguments):
+    """Arguments in one piece of memory, in the order in which the kernel gets them, or in the opposite one."""
+
+    def __init__(self, made: SimpleNamespace, backwards: bool):
+        super().__init__(made)
+        self.memory, self.used, self.backwards = np.empty(2**20, np.float64), 0, backwards
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self.read:
+            value = getattr(self.made, name)
+            if isinstance(value, np.ndarray) and value.size:
+                size = -(-value.nbytes // 8)
+                start = len(self.memory) - self.used - size if self.backwards else self.used
+                self.used += size
+                place = self.memory[start : start + size].view(value.dtype)[: value.size].reshape(value.shape)
+                place[...] = value
+                value = place
+            self.read[name] = value
+        return self.read[name]
+
+
+@DTYPES
+@pytest.mark.parametrize("name", KERNEL_NAMES)
+def test_the_places_of_arrays_in_memory_change_no_bit(name, dtype):
+    for seed, shape in enumerate([*SHAPES, (1, 13), (1, 35), (2, 70)]):
+        forwards, backwards = (PlacedArguments(made(shape, dtype, seed), order) for order in (False, True))
+        returned = [ROWS[name](compiled, arguments) for arguments in (forwards, backwards)]
+        if returned[0] is not None:
+            np.testing.assert_array_equal(*returned, err_msg=f"{shape}: return value")
+        for field, array in forwards.read.items():
+            np.testing.assert_array_equal(array, backwards.read[field], err_msg=f"{shape}: {field}")
+
+
 @DTYPES
 @pytest.mark.parametrize("name", KERNEL_NAMES)
 def test_compiled_matches_reference(name, dtype):

@@ -43,6 +43,18 @@ def _wide_sum(values, start, k):
     return total
 
 
+@inner_jit
+def _sum(values, start, k):
+    """Return the sum of a row. It is a loop of its own: in one that also stores, the order of the sum, and so its digits,
+    would depend on where the two arrays are in memory."""
+    if k > SHORT_SUM:
+        return values.dtype.type(_wide_sum(values, start, k))
+    total = values.dtype.type(0)
+    for j in range(start, start + u64(k)):
+        total += values[j]
+    return total
+
+
 @ordered_jit
 def _log_probability(x, top, log_total):
     """Return (x − top) − log_total. In another order, log_total would be lost where x and top are large."""
@@ -55,13 +67,9 @@ def _softmax_task(x, k, out, task):
         top = x[start]
         for j in range(start, start + u64(k)):
             top = max(top, x[j])
-        total = x.dtype.type(0)
         for j in range(start, start + u64(k)):
-            e = math.exp(x[j] - top)
-            out[j] = e
-            total += e
-        if k > SHORT_SUM:
-            total = x.dtype.type(_wide_sum(out, start, k))
+            out[j] = math.exp(x[j] - top)
+        total = _sum(out, start, k)
         for j in range(start, start + u64(k)):
             out[j] /= total
 
@@ -87,13 +95,9 @@ def _log_softmax_task(x, k, out, task):
         top = x[start]
         for j in range(start, start + u64(k)):
             top = max(top, x[j])
-        total = x.dtype.type(0)
         for j in range(start, start + u64(k)):
             out[j] = math.exp(x[j] - top)
-            total += out[j]
-        if k > SHORT_SUM:
-            total = x.dtype.type(_wide_sum(out, start, k))
-        log_total = math.log(total)
+        log_total = math.log(_sum(out, start, k))
         for j in range(start, start + u64(k)):
             out[j] = _log_probability(x[j], top, log_total)
 
