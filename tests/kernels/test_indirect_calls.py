@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
 
 from pellucid.kernels import compiled
-from pellucid.kernels.compiled import indirect_calls
 from pellucid.kernels.compiled.indirect_calls import indirect_call
 from pellucid.kernels.compiled.jit import jit
+from pellucid.kernels.compiled.thread_pool import parallel_for
+from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, types
 
 AFFINE = """
 import numpy as np
@@ -61,8 +62,43 @@ def _wrong(out):
 
 
 @jit
+def _wrong_task(out, task):
+    out.no_such_thing()
+
+
+@jit
 def wrong(out):
     indirect_call(_wrong, (out,))
+
+
+@jit
+def wrong_tasks(out):
+    parallel_for(_wrong_task, (out,), 3)
+
+
+@intrinsic
+def interrupt(typing):
+    """Interrupt this process, as Ctrl-C does."""
+
+    def emit(context, builder, signature, args):
+        number = ir.IntType(32)
+        code = cgutils.get_or_insert_function(builder.module, ir.FunctionType(number, [number]), "raise")
+        builder.call(code, [number(signal.SIGINT)])
+        return context.get_dummy_value()
+
+    return types.void(), emit
+
+
+@jit
+def _fill_sevens(out):
+    out[:] = 7
+
+
+@jit
+def interrupt_and_fill(out):
+    interrupt()
+    indirect_call(_fill_sevens, (out,))
+    indirect_call(_fill_threes, (out[2:],))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -94,67 +130,53 @@ def test_arrays_of_types_that_do_not_fit_are_an_error(x, out):
         compiled.affine(*ones, np.empty((4, 3), out))
 
 
-def test_a_function_that_cannot_be_compiled_ends_the_process_with_its_error(tmp_path):
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
-    program = "import numpy as np; from tests.kernels.test_indirect_calls import wrong; wrong(np.zeros(1)); print('went on')"
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-    assert done.returncode != 0
-    assert "no_such_thing" in done.stderr
-    assert not done.stdout
+def test_an_array_that_cannot_be_written_is_an_error():
+    out = np.ones(8, np.float32)
+    out.flags.writeable = False
+    with pytest.raises(Exception, match="readonly"):
+        compiled.relu(np.ones(8, np.float32), out)
 
 
-def test_an_interrupt_during_the_look_up_is_raised_after_it(monkeypatch):
-    compile_, tries, interrupts = indirect_calls._compile, [], threading.Semaphore(0)
-
-    def interrupted(*names):
-        tries.append(names)
-        if len(tries) == 1:
-            raise KeyboardInterrupt
-        return compile_(*names)
-
-    monkeypatch.setattr(indirect_calls, "_compile", interrupted)
-    monkeypatch.setattr(indirect_calls._thread, "interrupt_main", interrupts.release)
-
-    @jit
-    def again(out):
-        indirect_call(_fill, (out, 5.0))
-
-    out = np.zeros(2)
-    again(out)
-    assert out.tolist() == [5, 5]
-    assert len(tries) == 2
-    assert interrupts.acquire(timeout=120)
+def test_a_function_that_cannot_be_compiled_is_an_error_of_its_caller(capfd):
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="could not be compiled: the error of the compiler is printed"):
+            wrong(np.zeros(1))
+    assert capfd.readouterr().err.count("no_such_thing'") == 1, "it is compiled once"
 
 
-INTERRUPTED = """
-import signal, time
+def test_a_task_that_cannot_be_compiled_is_an_error_of_the_kernel(capfd):
+    with pytest.raises(MemoryError, match="or its compilation failed, which is printed"):
+        wrong_tasks(np.zeros(1))
+    assert "no_such_thing" in capfd.readouterr().err
+
+
+def test_an_interrupt_before_a_look_up_is_raised_after_the_call():
+    """Here compiled code interrupts itself, and calls two functions then whose addresses are not known."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    out = np.zeros(3)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupt_and_fill(out)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert out.tolist() == [7, 7, 3]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_addresses_are_looked_up_in_a_forked_process():
+    program = """
+import os
 import numpy as np
-from pellucid.kernels.compiled import indirect_calls
 from tests.kernels.test_indirect_calls import fill
-signal.signal(signal.SIGINT, signal.default_int_handler)
-compile_ = indirect_calls._compile
-
-def interrupted(*names):
-    signal.raise_signal(signal.SIGINT)
-    return compile_(*names)
-
-indirect_calls._compile = interrupted
-out = np.zeros(2)
-try:
-    fill(out, 5.0)
-    print("returned")
-    time.sleep(120)
-except KeyboardInterrupt:
-    print("interrupted")
-print(*out)
+child, out = os.fork(), np.zeros(2)
+fill(out, 6.0)
+if child == 0:
+    os._exit(0 if out.tolist() == [6, 6] else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
-
-
-def test_an_interrupt_while_a_function_is_compiled_is_raised_afterwards(tmp_path):
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.stderr == ""
-    assert done.stdout.split()[-3:] == ["interrupted", "5.0", "5.0"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
+    subprocess.run(command, check=True, timeout=300, env=environment)
 
 
 def test_a_second_process_compiles_nothing(tmp_path):

@@ -169,3 +169,78 @@ def test_one_thread_runs_all_tasks_in_order_although_workers_are_awake():
         log_tasks(order, position, 500, 300)
         assert position[0] == 300
         assert np.array_equal(order, np.arange(300))
+
+
+@jit
+def _mark_or_fail(done, bad, size, task):
+    if task == bad:
+        np.empty(size)
+    done[task] += 1
+
+
+@jit
+def mark_or_fail(done, bad, size):
+    parallel_for(_mark_or_fail, (done, bad, size), len(done))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("bad", [0, 17, 39])
+def test_too_little_memory_in_a_task_is_an_error_of_the_kernel(threads, bad):
+    set_num_threads(threads)
+    for _ in range(50):  # another thread may run the task each time
+        done = np.zeros(40, np.int64)
+        with pytest.raises(MemoryError, match="a task of a kernel had too little memory"):
+            mark_or_fail(done, bad, 1 << 58)
+        assert done.tolist() == [task != bad for task in range(40)], "the other tasks have not run"
+        mark_or_fail(done, bad, 1)
+        assert (done >= 1).all(), "the error remains"
+
+
+def threads_in_use():
+    return int(thread_pool.cells[thread_pool.NUM_THREADS])
+
+
+def test_limits_may_be_nested_and_end_in_any_order():
+    set_num_threads(4)
+    seen = []
+
+    def inner():
+        seen.append(threads_in_use())
+        thread_pool.limited(1, lambda: seen.append(threads_in_use()))
+        thread_pool.limited(3, lambda: seen.append(threads_in_use()))
+        seen.append(threads_in_use())
+
+    thread_pool.limited(2, inner)
+    assert [*seen, threads_in_use()] == [2, 1, 2, 2, 4]
+    end, begun = threading.Event(), threading.Event()
+
+    def until_the_end():
+        begun.set()
+        end.wait(120)
+
+    other = threading.Thread(target=thread_pool.limited, args=(1, until_the_end))
+    thread_pool.limited(2, lambda: (other.start(), begun.wait(120)))
+    assert threads_in_use() == 1
+    set_num_threads(3)
+    assert (threads_in_use(), thread_pool.num_threads()) == (1, 3)
+    end.set()
+    other.join(120)
+    assert threads_in_use() == 3
+
+
+def test_a_worker_that_cannot_be_started_changes_nothing(monkeypatch):
+    set_num_threads(2)
+    before = len(thread_pool._workers)
+
+    class Refused(threading.Thread):
+        def start(self):
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(thread_pool.threading, "Thread", Refused)
+    with pytest.raises(RuntimeError, match="can't start"):
+        set_num_threads(before + 2)
+    monkeypatch.undo()
+    assert (threads_in_use(), thread_pool.num_threads(), len(thread_pool._workers)) == (2, 2, before)
+    set_num_threads(before + 2)
+    assert len(thread_pool._workers) == before + 1
+    assert all_asleep()

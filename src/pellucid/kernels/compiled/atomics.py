@@ -13,19 +13,19 @@ import numpy as np
 from pellucid.core.memory import aligned_zeros
 from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, library, llvm, types
 
-NUM_CELLS = 2_112  # of 64 bits; the thread pool defines what each one holds
+NUM_CELLS = 2_056  # of 64 bits; the thread pool defines what each one holds
 
 cells = aligned_zeros(NUM_CELLS, np.int64) if library is None else library.cells(NUM_CELLS)
 ctypes.pythonapi.Py_IncRef(ctypes.py_object(cells))  # never freed: a worker thread may read it until the process ends
 llvm.add_symbol("pellucid_cells", cells.ctypes.data)
 
 # The interpreter's own locks: they work on every system, and compiled code can sleep on one without holding the interpreter.
-locks = {name: getattr(ctypes.pythonapi, f"PyThread_{name}_lock") for name in ("allocate", "acquire", "release")}
+locks = {name: getattr(ctypes.pythonapi, f"PyThread_{name}_lock") for name in ("allocate", "free", "acquire", "release")}
 locks["allocate"].restype = ctypes.c_void_p
 locks["acquire"].argtypes = ctypes.c_void_p, ctypes.c_int
 locks["release"].argtypes = (ctypes.c_void_p,)
-for _name in ("acquire", "release"):
-    llvm.add_symbol(f"pellucid_{_name}_lock", ctypes.cast(locks[_name], ctypes.c_void_p).value)
+for _name, _function in locks.items():
+    llvm.add_symbol(f"pellucid_{_name}_lock", ctypes.cast(_function, ctypes.c_void_p).value)
 
 _TRIPLE = llvm.get_process_triple()
 IS_X86, IS_ARM64 = _TRIPLE.startswith(("x86", "i686")), _TRIPLE.startswith(("aarch64", "arm64"))

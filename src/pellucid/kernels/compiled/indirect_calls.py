@@ -2,95 +2,116 @@
 
 Numba links a function into each of its callers and compiles it again there, and the callers into their own callers: the same
 loop would be compiled five times. Called indirectly, each function is compiled once, and not before it is called: the address
-is looked up at the first call, by module, name and argument types, so that code from Numba's cache finds it too. What no batch
-needs is never compiled, and processes that compile at the same time share what there is to compile. No exception can pass
-through compiled code, so a function that cannot be compiled then ends the process, with the error on standard error. So that a
-caller with arrays of wrong types gets an exception instead, a function whose arrays do not all have one floating-point type is
-compiled with the code that calls it.
+is looked up at the first call, by module, name and argument types, so that code from Numba's cache finds it too. What is never
+called need not be compiled, and processes that compile at the same time share what there is to compile. A function with arrays
+that cannot be written, or do not all have one floating-point type, is compiled with the code that calls it nevertheless: the
+caller raises the error of the compiler where they do not fit.
+
+Compiled code that needs an address asks a thread of Python for it and sleeps until it has it. It does not call Python itself:
+Python would then run the handlers of signals that have arrived, and no exception of theirs can pass through compiled code.
 """
 
 from __future__ import annotations
 
-import _thread
-import contextlib
 import ctypes
 import importlib
 import os
 import pickle
-import signal
+import queue
+import sys
 import threading
 import traceback
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pellucid.kernels.compiled import atomics as atomics  # its symbols
 from pellucid.kernels.compiled.jit import publish
-from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, llvm, types
+from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, library, llvm, types
 
 by_symbol = False  # for a library that is linked ahead of time: the calls are those of symbols, and nothing is looked up
-_i64, _bytes = ir.IntType(64), ir.IntType(8).as_pointer()
+_i64, _i32, _bytes = ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
+NOT_COMPILED = "a kernel could not be compiled: the error of the compiler is printed above"
 
 
 def _compile(module: str, name: str, arg_types: tuple[Any, ...]) -> Any:
     """Return the compile result of a function for these argument types; compile it if that has not happened yet."""
-    function = getattr(importlib.import_module(module), name)
+    function = getattr(sys.modules.get(module) or importlib.import_module(module), name)
     if arg_types not in function.overloads:
         function.compile(arg_types)
     return function.overloads[arg_types]
 
 
-@ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
-def _find_address(key: int, size: int) -> int:
-    """Return the address of the function that a pickled key names: ``size`` bytes at ``key``. Compiled code calls this."""
-    address, interrupted = 0, False
-    while not address:
+class _Request(ctypes.Structure):
+    """The look-up of an address, in the memory of the code that waits for it: the ``size`` bytes at ``key`` are what ``pickle``
+    makes of the function's module, its name and the types of its arguments. The lock is released when the address is there."""
+
+    _fields_ = [("key", ctypes.c_void_p), ("size", ctypes.c_int64), ("address", ctypes.c_void_p), ("lock", ctypes.c_void_p)]
+
+
+_requests: queue.SimpleQueue[int] = queue.SimpleQueue()  # the addresses of requests
+_failed: set[bytes] = set()  # keys of functions that cannot be compiled
+
+
+def _answer_requests() -> None:
+    while True:
+        request = _Request.from_address(_requests.get())
+        key = ctypes.string_at(request.key, request.size)
         try:
-            with _interrupts_later():
-                compiled = _compile(*pickle.loads(ctypes.string_at(key, size)))
-                address = int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
-                if not address:
-                    raise RuntimeError(f"{compiled.fndesc.qualname} was compiled but has no address")
-        except KeyboardInterrupt:  # before interrupts were put off
-            interrupted = True
+            if key not in _failed:
+                compiled = _compile(*pickle.loads(key))
+                request.address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
         except BaseException:
+            _failed.add(key)
             traceback.print_exc()
-            os.abort()
-    if interrupted:
-        _interrupt_soon()
-    return address
+        atomics.locks["release"](request.lock)
 
 
-@contextlib.contextmanager
-def _interrupts_later() -> Iterator[None]:
-    """Put off the interrupts of a block: no exception can pass through compiled code, nor can the compiler go on after one."""
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield
-        return
-    interrupts: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if interrupts:
-            _interrupt_soon()
+def _start() -> None:
+    """Start the thread that answers requests: when the kernels are imported, and in each forked process."""
+    while not _requests.empty():  # of threads that the forked process does not have
+        _requests.get()
+    threading.Thread(target=_answer_requests, name="pellucid compiler", daemon=True).start()
 
 
-def _interrupt_soon() -> None:
-    """Interrupt the main thread when it is no longer in the function that compiled code has called. (An interrupt that this
-    thread asked for would be raised at once.)"""
-    timer = threading.Timer(0.05, _thread.interrupt_main)
-    timer.daemon = True
-    timer.start()
-
-
-llvm.add_symbol("pellucid_find_address", ctypes.cast(_find_address, ctypes.c_void_p).value)
+if library is None:
+    # The method of the queue is no function of Python: no signal is handled when it is called.
+    _put = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(_requests.put)
+    llvm.add_symbol("pellucid_request_address", ctypes.cast(_put, ctypes.c_void_p).value)
+    _start()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_start)
 
 
 def _constant(module: Any, name: str, value: Any) -> Any:
     constant = ir.GlobalVariable(module, value.type, name)
     constant.linkage, constant.initializer = "internal", value
     return constant
+
+
+def _look_up(module: Any) -> Any:
+    """Return a function in the module that requests the address for a key and its size, and waits for it; 0 without one."""
+    name = "pellucid.look_up"
+    if name in module.globals:
+        return module.globals[name]
+    function = ir.Function(module, ir.FunctionType(_i64, [_bytes, _i64]), name)
+    function.linkage = "internal"
+    builder = ir.IRBuilder(function.append_basic_block())
+
+    def call(symbol: str, result: Any, *arguments: Any) -> Any:
+        kind = ir.FunctionType(result, [argument.type for argument in arguments])
+        return builder.call(cgutils.get_or_insert_function(module, kind, f"pellucid_{symbol}"), arguments)
+
+    nothing, lock = ir.VoidType(), call("allocate_lock", _bytes)
+    call("acquire_lock", _i32, lock, _i32(1))
+    request = builder.alloca(ir.LiteralStructType([_bytes, _i64, _i64, _bytes]))
+    for k, value in enumerate((*function.args, _i64(0), lock)):
+        builder.store(value, cgutils.gep_inbounds(builder, request, 0, k))
+    call("request_address", nothing, builder.bitcast(request, _bytes))
+    call("acquire_lock", _i32, lock, _i32(1))  # until it is released
+    call("release_lock", nothing, lock)
+    call("free_lock", nothing, lock)
+    builder.ret(builder.load(cgutils.gep_inbounds(builder, request, 0, 2)))
+    return function
 
 
 def _address(context: Any, builder: Any, function: Any, arg_types: tuple[Any, ...]) -> Any:
@@ -108,33 +129,36 @@ def _address(context: Any, builder: Any, function: Any, arg_types: tuple[Any, ..
         _constant(builder.module, f"{name}.key", cgutils.make_bytearray(key))
     address = cgutils.alloca_once_value(builder, builder.load_atomic(variable, "acquire", 8))
     with builder.if_then(builder.icmp_unsigned("==", builder.load(address), _i64(0)), likely=False):
-        signature = ir.FunctionType(_i64, [_bytes, _i64])
-        find = cgutils.get_or_insert_function(builder.module, signature, "pellucid_find_address")
         start = builder.bitcast(builder.module.globals[f"{name}.key"], _bytes)
-        builder.store(builder.call(find, [start, _i64(len(key))]), address)
+        builder.store(builder.call(_look_up(builder.module), [start, _i64(len(key))]), address)
+        with builder.if_then(builder.icmp_unsigned("==", builder.load(address), _i64(0)), likely=False):
+            context.call_conv.return_user_exc(builder, RuntimeError, (NOT_COMPILED,))
         builder.store_atomic(builder.load(address), variable, "release", 8)
     return builder.load(address)
 
 
 def emit_indirect_call(context: Any, builder: Any, function: Any, arg_types: tuple[Any, ...], values: list[Any]) -> None:
-    """Emit an indirect call of a compiled function, which must return nothing and raise nothing."""
+    """Emit an indirect call of a compiled function, which must return nothing. What it raises, its caller raises."""
     code = context.call_conv.get_function_type(types.void, arg_types).as_pointer()
     pointer = builder.inttoptr(_address(context, builder, function, arg_types), code)
-    context.call_conv.call_function(builder, pointer, types.void, arg_types, values)
+    status, _ = context.call_conv.call_function(builder, pointer, types.void, arg_types, values)
+    with builder.if_then(status.is_error, likely=False):
+        context.call_conv.return_status_propagate(builder, status)
 
 
 def _element_types(kinds: Iterable[Any]) -> Iterator[Any]:
-    """Yield the types of the elements of all arrays, and of floating-point numbers, among argument types."""
+    """Yield the types of the elements of all arrays, and of floating-point numbers, among argument types; ``none`` for an array
+    that cannot be written."""
     for kind in kinds:
         if isinstance(kind, types.BaseTuple):
             yield from _element_types(kind.types)
         elif isinstance(kind, types.Array):
-            yield kind.dtype
+            yield kind.dtype if kind.mutable else types.none
         elif isinstance(kind, types.Float):
             yield kind
 
 
-def compile_if_mixed(typing: Any, function: Any, arg_types: tuple[Any, ...]) -> None:
+def compile_unless_uniform(typing: Any, function: Any, arg_types: tuple[Any, ...]) -> None:
     """Compile a function that will be called indirectly, unless its arrays and numbers have one floating-point type."""
     elements = set(_element_types(arg_types))
     if len(elements) > 1 or not elements <= {types.float32, types.float64}:
@@ -143,9 +167,9 @@ def compile_if_mixed(typing: Any, function: Any, arg_types: tuple[Any, ...]) -> 
 
 @intrinsic
 def indirect_call(typing, function, arguments):
-    """Call the compiled ``function(*arguments)`` indirectly; it must return nothing and raise nothing."""
+    """Call the compiled ``function(*arguments)`` indirectly; it must return nothing."""
     arg_types = tuple(types.unliteral(kind) for kind in arguments.types)
-    compile_if_mixed(typing, function, arg_types)
+    compile_unless_uniform(typing, function, arg_types)
 
     def emit(context, builder, signature, args):
         given = signature.args[1].types
