@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from pellucid import (
     Node,
     ReLU,
     Sequential,
+    ShapeError,
     Slot,
     Softmax,
     Zeros,
@@ -128,6 +130,61 @@ def test_a_layer_without_its_input_gradient_raises_an_error():
     model = Sequential(Dense(4), Forgetful(), Dense(3), Softmax()).compile((2,), CrossEntropy())
     with pytest.raises(TypeError, match=r"forgetful1: backward\(\) returned None, but ctx.needs_dx is true"):
         model.train_on_batch(np.ones((3, 2)), np.arange(3))
+
+
+@dataclass(frozen=True)
+class Returning(Layer):
+    """y = x, and dX = dY, each changed by a function."""
+
+    forwards: Any = None
+    backwards: Any = None
+
+    def build(self, shape):
+        return LayerSpec(shape)
+
+    def forward(self, p, x, ctx):
+        return x if self.forwards is None else self.forwards(x)
+
+    def backward(self, p, g, dy, ctx):
+        return dy if self.backwards is None else self.backwards(dy)
+
+
+def trained_with(layer):
+    """The parameters of a network with this layer inside, after three steps: one interpreted, one recorded, one replayed."""
+    model = Sequential(Dense(4), ReLU(), layer, Dense(3), Softmax()).compile((2,), CrossEntropy(), seed=0)
+    x = np.random.default_rng(0).normal(size=(6, 2)).astype(np.float32)
+    for _ in range(3):
+        model.train_on_batch(x, np.arange(6) % 3)
+    return model.parameters.copy()
+
+
+@pytest.mark.parametrize("place", ["forwards", "backwards"])
+@pytest.mark.parametrize(
+    ("change", "shape"), [(np.ravel, r"\(24,\)"), (lambda x: x[:, :3], r"\(6, 3\)"), (lambda x: x[..., None], r"\(6, 4, 1\)")]
+)
+def test_an_array_of_another_shape_from_a_layer_of_ones_own_is_an_error(place, change, shape):
+    reason = "build\\(\\) states" if place == "forwards" else "the input has"
+    method = place[:-1]
+    with pytest.raises(ShapeError, match=rf"returning1: {method}\(\) of Returning.* of shape {shape}; {reason} \(6, 4\)"):
+        trained_with(Returning(**{place: change}))
+
+
+@pytest.mark.parametrize("place", ["forwards", "backwards"])
+def test_a_list_from_a_layer_of_ones_own_is_an_error(place):
+    with pytest.raises(TypeError, match=r"returning1: .* returned list, not a NumPy array"):
+        trained_with(Returning(**{place: list}))
+
+
+def read_only(x):
+    x = x.copy()
+    x.flags.writeable = False
+    return x
+
+
+@pytest.mark.parametrize("place", ["forwards", "backwards"])
+@pytest.mark.parametrize("change", [np.float64, np.asfortranarray, read_only])
+def test_arrays_from_a_layer_of_ones_own_are_brought_into_the_form_that_kernels_require(place, change):
+    np.testing.assert_array_equal(trained_with(Returning(**{place: change})), trained_with(Returning()))
 
 
 # -- memory -------------------------------------------------------------------------------------------------------

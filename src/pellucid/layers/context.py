@@ -14,6 +14,7 @@ a layer remembers of the earlier positions is in its :class:`Memory`, ``ctx.past
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -23,6 +24,7 @@ import numpy as np
 from pellucid.core import rng
 from pellucid.core.memory import Array, Shape, Views, aligned_zeros, zeros_like
 from pellucid.core.sparse_rows import SparseRows
+from pellucid.errors import ShapeError
 from pellucid.kernels import Kernels
 
 Buffers = dict[str, tuple[Array, Array]]  # name -> (the whole memory, the part in use)
@@ -31,6 +33,8 @@ Observer = Callable[[str, str, Array], None]  # receives (path, "output" or "gra
 
 class Differentiable(Protocol):
     """A layer or a merge, as a context sees it: an object with a forward and a backward pass."""
+
+    def build(self, shape: Any, /) -> Any: ...
 
     def forward(self, p: Views, x: Any, ctx: Context, /) -> Array: ...
 
@@ -212,6 +216,7 @@ class Context:
         "_spare_gradients",
         "frozen",
         "group",
+        "input_shapes",
         "kept",
         "kernels",
         "needs_dx",
@@ -229,6 +234,7 @@ class Context:
         self.frozen = False
         self.group = 1
         self.kept: tuple[Any, ...] = ()
+        self.input_shapes: list[Shape] = []  # of the last forward pass of a class that is not of this package
         self._children: dict[str, Context] = {}
         self._buffers: Buffers = {}
         self._spare_gradients: dict[str, Views] = {}
@@ -330,7 +336,7 @@ class Context:
         recorder = self.shard_state.recorder
         if recorder is not None and recorder.recording:
             return recorder.forward_of(layer, p, x, child)
-        y = layer.forward(p, contiguous(x), child)
+        y = run_forward(layer, p, x, child)
         if self.shard_state.observer is not None:
             self.shard_state.observer(child.path, "output", y)
         return y
@@ -348,7 +354,7 @@ class Context:
             dy = contiguous(dy)
             if self.shard_state.observer is not None:
                 self.shard_state.observer(child.path, "gradient", dy)
-            dx = layer.backward(p, g, dy, child)
+            dx = run_backward(layer, p, g, dy, child)
         if dx is None and child.needs_dx:
             raise TypeError(f"{child.path}: backward() returned None, but ctx.needs_dx is true: {layer}")
         return dx
@@ -361,6 +367,57 @@ class Context:
         if name not in self._spare_gradients:
             self._spare_gradients[name] = zeros_like(like)
         return self._spare_gradients[name]
+
+
+def run_forward(layer: Differentiable, p: Views, x: Any, ctx: Context) -> Any:
+    """Return the output of a layer for x, which is brought into row-major order.
+
+    The output of a class that is not of this package is brought into the form that kernels require: the dtype of the network,
+    row-major order, and memory that can be written. Raises ShapeError where it has not the shape that ``build`` states.
+    """
+    x = contiguous(x)
+    y = layer.forward(p, x, ctx)
+    if _is_of_pellucid(type(layer)):
+        return y
+    inputs = x if isinstance(x, list) else [x]
+    ctx.input_shapes = [one.shape for one in inputs]
+    shapes: Any = [one.shape[1:] for one in inputs]
+    expected = layer.build(shapes if isinstance(x, list) else shapes[0]).shape
+    if not isinstance(expected, tuple):  # several outputs
+        return y
+    return _in_form(y, (len(inputs[0]), *expected), ctx, f"forward() of {layer}", "build() states")
+
+
+def run_backward(layer: Differentiable, p: Views, g: Views, dy: Array, ctx: Context) -> Any:
+    """Return dX of a layer (of a merge: that of each input), or None, for dY, which is brought into row-major order.
+
+    As in :func:`run_forward`, dX is checked and brought into form. Raises ShapeError where it has not the shape of the input.
+    """
+    dx = layer.backward(p, g, contiguous(dy), ctx)
+    if dx is None or _is_of_pellucid(type(layer)):
+        return dx
+    several = len(ctx.input_shapes) > 1
+    gradients = [
+        None if one is None else _in_form(one, shape, ctx, f"backward() of {layer}", "the input has")
+        for one, shape in zip(dx if several else [dx], ctx.input_shapes, strict=True)
+    ]
+    return gradients if several else gradients[0]
+
+
+@functools.cache
+def _is_of_pellucid(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "pellucid"
+
+
+def _in_form(array: Any, shape: Shape, ctx: Context, source: str, reason: str) -> Array:
+    """Return what a layer returned in the form that kernels require."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{ctx.path}: {source} returned {type(array).__name__}, not a NumPy array")
+    if array.shape != shape:
+        raise ShapeError(f"{ctx.path}: {source} returned an array of shape {array.shape}; {reason} {shape}")
+    dtype = ctx.shard_state.dtype
+    ready = array.dtype == dtype and array.flags.c_contiguous and array.flags.writeable
+    return array if ready else np.array(array, dtype, order="C")
 
 
 def contiguous(x: Any) -> Any:

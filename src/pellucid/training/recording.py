@@ -28,7 +28,7 @@ from pellucid.core.named_arrays import NamedArrays, array_list
 from pellucid.core.records import records
 from pellucid.core.sparse_rows import SparseRows
 from pellucid.layers.base import Layer
-from pellucid.layers.context import Context, Past, contiguous
+from pellucid.layers.context import Context, Past, run_backward, run_forward
 from pellucid.networks import group_size
 from pellucid.optim import Updater
 from pellucid.optim.recording import RecordedUpdate
@@ -347,13 +347,13 @@ class RecordedExecution:
         """Run the forward pass of a layer, and record it."""
         if records(layer, "forward"):
             return layer.forward(p, self._contiguous(x), ctx)
-        return self._run_in_python([x] if isinstance(x, np.ndarray) else x, lambda: layer.forward(p, contiguous(x), ctx))
+        return self._run_in_python([x] if isinstance(x, np.ndarray) else x, lambda: run_forward(layer, p, x, ctx))
 
     def backward_of(self, layer: Any, p: Views, g: Views, dy: Array, ctx: Context) -> Any:
         """Run the backward pass of a layer, and record it."""
         if records(layer, "backward"):
             return layer.backward(p, g, self._contiguous(dy), ctx)
-        return self._run_in_python([dy], lambda: layer.backward(p, g, contiguous(dy), ctx))
+        return self._run_in_python([dy], lambda: run_backward(layer, p, g, dy, ctx))
 
     def _contiguous(self, x: Any) -> Any:
         """Return x in row-major order; where that is a copy, the copy is recorded."""
