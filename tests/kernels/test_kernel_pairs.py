@@ -635,7 +635,7 @@ class PlacedArguments(Arguments):
 
 # The size of an array is how far the next one is from it. A vectorized loop may check that this is at least as much as one
 # iteration reads: 64 values with AVX-512, 32 with AVX2.
-NEAR = [(1, 7), (1, 13), (1, 15), (1, 29), (1, 35), (1, 61), (2, 15), (2, 31), (4, 13), (2, 70)]
+NEAR = [(1, 7), (1, 13), (1, 29), (1, 61), (2, 31), (4, 13), (2, 70)]
 
 
 @DTYPES
