@@ -9,7 +9,7 @@ import numpy as np
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import inner_jit, jit, ordered_jit, u64
 from pellucid.kernels.compiled.ordered import subtract, sum_in_order
-from pellucid.kernels.compiled.reductions import SHORT_SUM
+from pellucid.kernels.compiled.reductions import row_sum
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
 TASK_SIZE = 16_384  # elements: an exponential for each, some ten microseconds or more
@@ -23,15 +23,6 @@ def _binary_loss(z, target, e):
 
 
 @inner_jit
-def _wide_sum(values, i):
-    """Return the sum of row i in float64: a long sum loses digits in float32."""
-    total = 0.0
-    for j in range(values.shape[1]):
-        total += f64(values[i, j])
-    return total
-
-
-@inner_jit
 def _rows_per_task(k):
     return max(1, TASK_SIZE // k)
 
@@ -40,7 +31,7 @@ def _rows_per_task(k):
 def _softmax_labels_task(z, labels, weights, scale, smoothing, a, dz, losses, task):
     """Compute some rows: a, dz, and the loss of each row in ``losses``."""
     n, k = z.shape
-    background, peak = z.dtype.type(smoothing / k), z.dtype.type(1 - smoothing)
+    A, background, peak = a.reshape(a.size), z.dtype.type(smoothing / k), z.dtype.type(1 - smoothing)
     first = task * _rows_per_task(k)
     for i in range(first, min(first + _rows_per_task(k), n)):
         if u64(labels[i]) >= u64(k):  # negative labels are large, too
@@ -49,12 +40,9 @@ def _softmax_labels_task(z, labels, weights, scale, smoothing, a, dz, losses, ta
         top = z[i, 0]
         for j in range(k):
             top = max(top, z[i, j])
-        total = z.dtype.type(0)
         for j in range(k):
             a[i, j] = math.exp(z[i, j] - top)
-            total += a[i, j]
-        if k > SHORT_SUM:
-            total = z.dtype.type(_wide_sum(a, i))
+        total = row_sum(A, u64(i) * u64(k), k)
         weight = z.dtype.type(weights[i] * scale)
         for j in range(k):
             a[i, j] /= total
@@ -63,8 +51,9 @@ def _softmax_labels_task(z, labels, weights, scale, smoothing, a, dz, losses, ta
         inner = subtract(f64(z[i, labels[i]]), f64(top))
         if smoothing > 0:  # a separate branch: 0 times an infinite value is NaN, and a − 0 may be rounded differently from a
             inner *= 1 - smoothing
-            for j in range(k):
+            for j in range(k):  # a loop of its own, like the sum of the row
                 inner += subtract(f64(z[i, j]), f64(top)) * smoothing / k
+            for j in range(k):
                 dz[i, j] = (a[i, j] - background) * weight
             dz[i, labels[i]] = (a[i, labels[i]] - background - peak) * weight
         losses[i] = f64(weights[i]) * (math.log(f64(total)) - inner)
@@ -82,20 +71,18 @@ def softmax_cross_entropy_labels(z, labels, weights, scale, smoothing, a, dz):
 @jit
 def softmax_cross_entropy(z, targets, weights, scale, smoothing, a, dz):
     n, k = z.shape
-    loss, background, peak = 0.0, z.dtype.type(smoothing / k), z.dtype.type(1 - smoothing)
+    A, loss, background, peak = a.reshape(a.size), 0.0, z.dtype.type(smoothing / k), z.dtype.type(1 - smoothing)
     for i in range(n):
         top = z[i, 0]
         for j in range(k):
             top = max(top, z[i, j])
-        total, mass, inner = z.dtype.type(0), 0.0, 0.0
         for j in range(k):
             a[i, j] = math.exp(z[i, j] - top)
-            total += a[i, j]
+        total, mass, inner = row_sum(A, u64(i) * u64(k), k), 0.0, 0.0
+        for j in range(k):
             y = targets[i, j] * peak + background
             mass += f64(y)
             inner += f64(y) * subtract(f64(z[i, j]), f64(top))
-        if k > SHORT_SUM:
-            total = z.dtype.type(_wide_sum(a, i))
         weight = z.dtype.type(weights[i] * scale)
         for j in range(k):
             a[i, j] /= total

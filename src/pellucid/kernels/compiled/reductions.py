@@ -30,6 +30,27 @@ def any_of(flags, count):
 
 
 @inner_jit
+def wide_row_sum(values, start, k):
+    """Return the sum of a row of k values in float64: a long sum loses digits in float32."""
+    total = 0.0
+    for j in range(start, start + u64(k)):
+        total += np.float64(values[j])
+    return total
+
+
+@inner_jit
+def row_sum(values, start, k):
+    """Return the sum of a row of k values. It is a loop of its own: in one that also stores, the order of the sum, and so its
+    digits, would depend on where the arrays are in memory."""
+    if k > SHORT_SUM:
+        return values.dtype.type(wide_row_sum(values, start, k))
+    total = values.dtype.type(0)
+    for j in range(start, start + u64(k)):
+        total += values[j]
+    return total
+
+
+@inner_jit
 def empty_partial_sums(n, size, like):
     """Return uninitialized memory (groups, size) for partial sums over n images or rows, in the dtype of ``like``."""
     return np.empty((max(1, min(n, MAX_GROUPS, max(MIN_GROUPS, MAX_PARTIALS_SIZE // max(1, size)))), size), like.dtype)

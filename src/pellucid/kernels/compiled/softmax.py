@@ -8,7 +8,7 @@ import numpy as np
 
 from pellucid.core.memory import Array
 from pellucid.kernels.compiled.jit import inner_jit, jit, ordered_jit, u64
-from pellucid.kernels.compiled.reductions import SHORT_SUM
+from pellucid.kernels.compiled.reductions import row_sum, wide_row_sum
 from pellucid.kernels.compiled.simd import address_of
 from pellucid.kernels.compiled.thread_pool import parallel_for
 
@@ -34,27 +34,6 @@ def _row_starts(x, k, task):
     return range(first, min(first + u64(rows) * u64(k), u64(x.size)), u64(k))
 
 
-@inner_jit
-def _wide_sum(values, start, k):
-    """Return the sum of a row in float64: a long sum loses digits in float32."""
-    total = 0.0
-    for j in range(start, start + u64(k)):
-        total += np.float64(values[j])
-    return total
-
-
-@inner_jit
-def _sum(values, start, k):
-    """Return the sum of a row. It is a loop of its own: in one that also stores, the order of the sum, and so its digits,
-    would depend on where the two arrays are in memory."""
-    if k > SHORT_SUM:
-        return values.dtype.type(_wide_sum(values, start, k))
-    total = values.dtype.type(0)
-    for j in range(start, start + u64(k)):
-        total += values[j]
-    return total
-
-
 @ordered_jit
 def _log_probability(x, top, log_total):
     """Return (x − top) − log_total. In another order, log_total would be lost where x and top are large."""
@@ -69,7 +48,7 @@ def _softmax_task(x, k, out, task):
             top = max(top, x[j])
         for j in range(start, start + u64(k)):
             out[j] = math.exp(x[j] - top)
-        total = _sum(out, start, k)
+        total = row_sum(out, start, k)
         for j in range(start, start + u64(k)):
             out[j] /= total
 
@@ -97,7 +76,7 @@ def _log_softmax_task(x, k, out, task):
             top = max(top, x[j])
         for j in range(start, start + u64(k)):
             out[j] = math.exp(x[j] - top)
-        log_total = math.log(_sum(out, start, k))
+        log_total = math.log(row_sum(out, start, k))
         for j in range(start, start + u64(k)):
             out[j] = _log_probability(x[j], top, log_total)
 
@@ -105,7 +84,7 @@ def _log_softmax_task(x, k, out, task):
 @inner_jit
 def _log_softmax_gradient_task(y, dy, k, out, task):
     for start in _row_starts(y, k, task):
-        total = y.dtype.type(_wide_sum(dy, start, k))
+        total = y.dtype.type(wide_row_sum(dy, start, k))
         for j in range(start, start + u64(k)):
             out[j] = dy[j] - math.exp(y[j]) * total
 
