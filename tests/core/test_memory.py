@@ -7,6 +7,7 @@ import mmap
 import numpy as np
 import pytest
 
+from pellucid.core import memory
 from pellucid.core.memory import CACHE_LINE, HUGE_PAGE, Layout, Slot, aligned_zeros, zero_all
 from pellucid.errors import ShapeError
 from pellucid.initializers import Zeros
@@ -146,6 +147,18 @@ def test_large_vectors_are_in_huge_pages_at_different_places():
         assert not vector.any()
         vector += 1
     assert all((vector == 1).all() for vector in vectors)
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="the system has no huge pages that can be asked for")
+def test_whole_huge_pages_are_counted(monkeypatch):
+    needed = []
+    monkeypatch.setattr(memory, "require_memory", lambda size, what, advice: needed.append(size))
+    layout(W=(HUGE_PAGE // 8,)).zeros()
+    layout(W=(HUGE_PAGE,)).zeros()
+    aligned_zeros(HUGE_PAGE, np.uint8)
+    assert needed[0] == HUGE_PAGE
+    assert needed[1] in (4 * HUGE_PAGE, 5 * HUGE_PAGE), "the place at which the vector begins may need one more"
+    assert needed[2:] == [HUGE_PAGE]
 
 
 @pytest.mark.parametrize("failing", ["mmap", "madvise"])

@@ -44,6 +44,13 @@ def add_into(total, other):
         total[i] += other[i]
 
 
+@jit
+def allocate(size):
+    memory = np.empty(int(size[0]))
+    memory[0] = size[0]
+    size[0] += memory[0]
+
+
 def test_arguments_of_every_kind_are_passed():
     a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros((2, 3), np.float32)
     arguments = (a, np.float32(0.5), Window(2, 3, top=1), -7, True, (2.25, np.float32(0.5)), b)
@@ -102,6 +109,40 @@ def test_inputs_move_and_python_runs_in_between():
     assert np.array_equal(total, x[1:] + x[:3])
     tape.run(lambda: None, [x[2:]])
     assert tape.is_read_in_python
+
+
+class Interrupting:
+    """Memory that is written to when an interrupt comes."""
+
+    def __setitem__(self, place, value):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("next_one", [0, 1])
+def test_after_an_interrupt_of_a_move_all_calls_read_the_same_array(next_one):
+    arrays, totals = [np.ones(3), np.full(3, 5.0)], np.zeros((2, 3))
+    tape = Tape()
+    tape.follow(arrays[:1])
+    for total in totals:
+        tape.call(add_into, (total, arrays[0]))
+    moved = tape._moved[0]
+    second, moved[1] = moved[1], (Interrupting(), *moved[1][1:])
+    with pytest.raises(KeyboardInterrupt):
+        tape.move(arrays[1:])
+    moved[1] = second
+    tape.move([arrays[next_one]])
+    totals.fill(0)
+    tape.replay(0)
+    assert (totals == arrays[next_one]).all()
+
+
+def test_a_replay_with_too_little_memory_raises():
+    size = np.ones(1)
+    tape = Tape()
+    tape.call(allocate, (size,))
+    size[0] = 2.0**50
+    with pytest.raises(MemoryError, match="a kernel had too little memory"):
+        tape.replay(0)
 
 
 def test_a_replay_with_samples_copies_and_checks_them():

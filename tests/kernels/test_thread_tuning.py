@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -18,8 +20,12 @@ class Machine:
     """Replays whose time depends on the number of threads."""
 
     def __init__(self, monkeypatch, **microseconds: float):
-        self.now, self.used, self.microseconds = 0.0, list[int](), microseconds
-        monkeypatch.setattr(thread_tuning.time, "perf_counter", lambda: self.now)
+        self.now, self.used, self.microseconds, self.timed = 0.0, list[int](), microseconds, 0
+        monkeypatch.setattr(thread_tuning.time, "perf_counter", self.clock)
+
+    def clock(self) -> float:
+        self.timed += 1
+        return self.now
 
     def replay(self) -> str:
         threads = int(thread_pool.cells[NUM_THREADS])
@@ -31,7 +37,7 @@ class Machine:
         """Make replays as a tape makes them. Returns their numbers of threads."""
         before = len(self.used)
         for _ in range(count):
-            assert (self.replay() if tuner.is_idle() else tuner.run(self.replay)) == "done"
+            assert (tuner.run(self.replay) if tuner.count() else self.replay()) == "done"
         return self.used[before:]
 
 
@@ -72,6 +78,16 @@ def test_the_number_follows_a_machine_that_changes(monkeypatch):
     assert tuner.limit == MAX_THREADS
 
 
+def test_no_number_is_tried_again_right_after_it_was_rejected(monkeypatch):
+    for rejected in range(1, 5):  # trials of two threads, which take longer than one
+        machine, tuner = Machine(monkeypatch, t8=100, t4=80, t2=60, t1=40), ThreadTuner()
+        machine.replays(tuner, 1000 * rejected)
+        assert (tuner.limit, tuner.left > 0) == (1, True), "a trial is made now"
+        machine.microseconds = {"t8": 40.0, "t4": 60.0, "t2": 80.0, "t1": 110.0}
+        numbers = [number for number, _ in itertools.groupby(machine.replays(tuner, 5000))]
+        assert numbers[:6] == [1, 2, 4, 8, 4, 8]
+
+
 def test_times_that_are_equal_change_nothing(monkeypatch):
     machine, tuner = Machine(monkeypatch, t8=50, t4=49, t2=49, t1=49), ThreadTuner()
     assert share(machine.replays(tuner, 10_000), 8) > 0.97
@@ -82,11 +98,12 @@ def test_long_replays_use_all_threads(monkeypatch):
     assert set(machine.replays(tuner, 1000)) == {8}
 
 
-def test_one_thread_is_not_tuned(monkeypatch):
+def test_one_thread_is_not_timed(monkeypatch):
     set_num_threads(1)
     machine, tuner = Machine(monkeypatch, t1=50), ThreadTuner()
     assert set(machine.replays(tuner, 1000)) == {1}
     assert machine.now == pytest.approx(1000 * 50 * MICROSECOND)
+    assert machine.timed == 0
 
 
 def test_fewer_threads_than_before_are_not_exceeded(monkeypatch):
@@ -103,7 +120,7 @@ def test_a_replay_that_fails_is_not_a_result(monkeypatch):
         raise RuntimeError("out of memory")
 
     for k in range(3000):
-        if k % 3 == 0 and not tuner.is_idle():
+        if k % 3 == 0 and tuner.count():
             with pytest.raises(RuntimeError):
                 tuner.run(fail)
             assert thread_pool.cells[NUM_THREADS] == 8
@@ -123,10 +140,10 @@ def test_a_worker_that_wakes_up_is_not_counted(monkeypatch):
         machine.now += 50 * MICROSECOND if machine.used[-5:].count(2) in (1, 2, 3, 4) and machine.used[-1] == 2 else 0
 
     for _ in range(5000):
-        if tuner.is_idle():
-            replay()
-        else:
+        if tuner.count():
             tuner.run(replay)
+        else:
+            replay()
     assert tuner.limit == MAX_THREADS
 
 

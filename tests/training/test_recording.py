@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import sys
 import warnings
 from dataclasses import dataclass
 
@@ -51,6 +54,7 @@ from pellucid import (
     RMSprop,
     Rprop,
     Sequential,
+    ShapeError,
     Signs,
     Softmax,
     StepDecay,
@@ -58,6 +62,7 @@ from pellucid import (
     kernels,
 )
 from pellucid.data.augmentation import Augmentation
+from pellucid.kernels.compiled import tape
 from pellucid.optim.chain import Rule
 from pellucid.training import recording
 from pellucid.training.loop import take_step
@@ -390,6 +395,13 @@ class OwnRule(Rule):
 
 
 @dataclass(frozen=True)
+class Interrupted(OwnRule):
+    def apply(self, theta, g, state, rate, step, kernels):
+        theta.fill(step)
+        raise KeyboardInterrupt
+
+
+@dataclass(frozen=True)
 class OwnSGD(SGD):
     def apply(self, theta, g, state, rate, step, kernels):
         super().apply(theta, g, state, rate, step, kernels)
@@ -448,6 +460,78 @@ def test_a_step_that_is_refused_changes_nothing(layers, spoil):
         model.train_on_batch(x, y)
     assert [vector.tobytes() for vector in vectors] == before
     assert state.steps == steps
+
+
+def interrupted(function, place):
+    """Call the function, and raise KeyboardInterrupt at the call or return with this number; return whether there is one."""
+    places = itertools.count()
+
+    def profile(frame, event, argument):
+        if next(places) == place:
+            raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.setprofile(profile)
+        function()
+        sys.setprofile(None)
+    return next(places) > place
+
+
+def vectors_of(model):
+    vectors = [model.state.parameters, model.state.statistics, *model.state.updater.state.values()]
+    return [vector.tobytes() for vector in vectors]
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored")  # by Python, at the end of a generator
+@pytest.mark.parametrize(("before", "distance"), [(2, 7), (4, 1)])
+def test_an_interrupt_at_any_place_leaves_a_step_that_is_made_and_counted_or_neither(before, distance, monkeypatch):
+    """The third step is the first that is replayed. It records the update, at many more places than the fifth one has."""
+    replay = tape.replay
+    monkeypatch.setattr(tape, "replay", lambda *arguments: replay(*arguments))  # its return is a place
+    batches = [(np.random.default_rng(k).random((n, 4), np.float32), np.arange(n) % 3) for k, n in enumerate([6, 5] * 3)]
+
+    def new_model():
+        return model_of(Sequential(BatchNorm(), Dense(3), Softmax()), Chain(ClipNorm(0.3), Adam(0.01)), shape=(4,))
+
+    expected, undisturbed = [vectors_of(new_model())], new_model()
+    for x, y in batches:
+        undisturbed.train_on_batch(x, y)
+        expected.append(vectors_of(undisturbed))
+    counted = set()
+    for place in itertools.count(step=distance):
+        model = new_model()
+        for x, y in batches[:before]:
+            model.train_on_batch(x, y)
+        if not interrupted(lambda model=model: model.train_on_batch(*batches[before]), place):
+            break
+        steps = model.state.steps
+        counted.add(steps)
+        assert vectors_of(model) == expected[steps], f"interrupted at place {place}"
+        for x, y in batches[steps:]:
+            model.train_on_batch(x, y)
+        assert vectors_of(model) == expected[-1], f"interrupted at place {place}"
+        assert is_updated(model)
+    assert counted == {before, before + 1}
+
+
+def test_an_interrupt_in_an_interpreted_update_counts_the_step():
+    """A part of the components may have changed the parameters."""
+    model = model_of(NETWORKS["dense"], Interrupted())
+    for step in range(1, 4):
+        with pytest.raises(KeyboardInterrupt):
+            model.train_on_batch(*images(10))
+        assert model.state.steps == step
+        assert (model.parameters == step).all()
+
+
+def test_single_numbers_are_refused_by_a_trained_model():
+    model = Sequential(Dense(3), Softmax()).compile((4,), CrossEntropy(), seed=0)
+    number, y = np.array(1, np.float32), np.arange(6) % 3
+    for _ in range(3):
+        for labels in (y, y[:1], y[0]):
+            with pytest.raises(ShapeError, match="one row for each sample"):
+                model.train_on_batch(number, labels)
+        model.train_on_batch(np.ones((6, 4), np.float32), y)
 
 
 def test_batches_like_earlier_ones_are_checked():

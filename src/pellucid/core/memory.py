@@ -29,6 +29,7 @@ CACHE_LINE = 64  # bytes
 HUGE_PAGE = 2 << 20  # bytes: on x86-64, and with pages of 4 kB on AArch64
 SHIFT, SHIFTS = 13 << 10, 16  # bytes between the places in a page at which vectors begin, and the number of these places
 MAX_AXES = 30  # of a sample: NumPy 1 has arrays with 32, one of them is that of the batch
+WHAT = "an array of the network"
 SMALLER = "use smaller layers, smaller samples, or fewer samples at once"
 _ALIGNMENT = CACHE_LINE // 4  # elements: a cache line of float32; offsets that are multiples of it are aligned in float64 too
 
@@ -66,9 +67,9 @@ def aligned_zeros(size: int, dtype: Any = np.float32, in_huge_pages: bool = Fals
     """Return a zero vector of ``size`` elements that begins at a multiple of 64 bytes, where possible ``in_huge_pages`` if it
     is large. Raises ConfigError without memory."""
     item = np.dtype(dtype).itemsize
-    require_memory(size * item, "an array of the network", SMALLER)
     raw = _zeros_in_huge_pages(size * item) if in_huge_pages and size * item >= HUGE_PAGE // 2 else None
     if raw is None:
+        require_memory(size * item, WHAT, SMALLER)
         raw = np.zeros(size * item + CACHE_LINE, np.uint8)
         start = -raw.ctypes.data % CACHE_LINE
         raw = raw[start : start + size * item]
@@ -78,14 +79,16 @@ def aligned_zeros(size: int, dtype: Any = np.float32, in_huge_pages: bool = Fals
 def _zeros_in_huge_pages(count: int) -> Array | None:
     """Return ``count`` zero bytes in huge pages, aligned to a cache line; None where the system has no such pages.
 
-    Small pages are anywhere in physical memory. Which lines exclude each other from a cache is then left to chance: the steps
-    of the same small network took up to 6 % longer in some processes than in others. Vectors that are read together must not
-    begin at the same place of a page, where the same holds for their lines.
+    Small pages are anywhere in physical memory. Which lines evict each other from a cache is then left to chance: the steps of
+    the same small network took up to 6 % longer in some processes than in others. In huge pages, lines at the same place of a
+    page evict each other, so vectors that are read together begin at different places. A vector occupies whole pages: one of
+    1 MB takes twice its memory, and makes steps up to 2 % shorter.
     """
     if not hasattr(mmap, "MADV_HUGEPAGE"):
         return None
     shift = next(_shifts) % SHIFTS * SHIFT
     pages = -(-(shift + count) // HUGE_PAGE)
+    require_memory(pages * HUGE_PAGE, WHAT, SMALLER)
     try:
         block = mmap.mmap(-1, (pages + 1) * HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         block.madvise(mmap.MADV_HUGEPAGE)

@@ -318,7 +318,8 @@ class Model:
         """Make one update on the batch x (n, *input shape), y, and return the mean loss before it.
 
         A learning-rate schedule over epochs stays at its first value, because there are no epochs (CosineCycles: at half its
-        peak). Raises what :meth:`fit` raises; the parameters are unchanged then.
+        peak). Raises what :meth:`fit` raises; the parameters are unchanged then. After Ctrl-C, a step whose update had begun is
+        counted in ``state.steps``, and the parameters are unchanged by one that is not.
         """
         if sample_weight is None and (loss := self._trainer.repeated(x, y, self.input_stage)) is not None:
             return loss

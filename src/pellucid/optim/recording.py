@@ -7,6 +7,7 @@ memory, such as the norm of the gradient for ClipNorm, is computed by a call bef
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ class RecordedUpdate:
     """The update of the parameters θ with the gradient g by an optimizer, recorded on ``tape``.
 
     The tape begins with the sum of the squares of g over the trained parameters, and the limit ``max_squares`` for it: where it
-    is exceeded, a replay ends before the update.
+    is exceeded, a replay ends before the update. ``squares[0]`` is this sum; until a replay has computed it, NaN.
     """
 
     def __init__(self, updater: Updater, theta: Array, g: Array, recorder: Any, max_squares: float):
@@ -26,6 +27,7 @@ class RecordedUpdate:
         self.tape = recorder.new_tape()
         self.tape.note(recorder.function("sum_of_squares"), (updater.trained(g),))
         self._squares: Array = self.tape.result
+        self.squares: Any = self._squares.data  # quicker to read and to write
         self.tape.limit(self._squares, 1.0, max_squares)
         self._bound = updater.bound(theta, g)
         self._numbers: list[list[tuple[Any, int, int]]] = []  # of each call: see Tape.note
@@ -39,6 +41,7 @@ class RecordedUpdate:
 
     def prepare(self, rate: float, step: int) -> None:
         """Write the numbers of this step: see ``Updater.update``."""
+        self.squares[0] = math.nan
         self._following = iter(self._numbers)
         apply_all(self._bound, rate, step, self._squares, self._calls)
 

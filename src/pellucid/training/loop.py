@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pellucid.core.memory import Array
 from pellucid.data.batches import BatchSource
 from pellucid.errors import CheckpointError
 from pellucid.metrics import Value
@@ -142,13 +143,23 @@ def take_step(state: ModelState, step: Step, x: Any, targets: Any, weights: Any,
 
     Raises DivergedError if the loss or the gradient is not finite or too large; ``where`` is the place in the training, for
     the message. A step that has been recorded with its update is one call; if it is refused there, it is computed again here.
+    A step whose update has begun is counted, also if an interrupt ends the update.
     """
     loss = step.with_update(x, targets, weights, rate) if isinstance(step, GradientStep) else None
     if loss is None:
         loss, squares = _compute_gradient(state, step, x, targets, weights, rate, where)
-        state.updater.update(state.parameters, step.gradient, rate, state.steps + 1, squares)
-    accept(state, step)
+        _update(state, step, step.gradient, rate, squares)
     return loss
+
+
+def _update(state: ModelState, step: Step, gradient: Array, rate: float, squares: float | None = None) -> None:
+    """Update the parameters, accept the running statistics of the step, and count it: after an interrupt, too."""
+    try:
+        state.updater.update(state.parameters, gradient, rate, state.steps + 1, squares)
+    finally:
+        state.steps += 1
+        if state.statistics.size:
+            state.statistics[:] = step.statistics
 
 
 def _compute_gradient(
@@ -170,13 +181,6 @@ def in_bounds(state: ModelState, loss: float, squares: float) -> bool:
     """Return whether the mean loss of a batch and the sum of squares of its gradient are finite and not too large."""
     # Comparisons with NaN are false, too.
     return loss <= state.output.divergence_limit and squares <= MAX_SUM_OF_SQUARES
-
-
-def accept(state: ModelState, step: Step) -> None:
-    """Accept the running statistics of a step, whose update has been made, and count it."""
-    if len(state.statistics):
-        state.statistics[:] = step.statistics
-    state.steps += 1
 
 
 class Accumulation:
@@ -208,8 +212,7 @@ class Accumulation:
             self.forward_passes += step.forward_passes
         scale = 1 / weight if weight > 0 else 0.0
         state.kernels.scale(total, scale)
-        state.updater.update(state.parameters, total, rate, state.steps + 1)
-        accept(state, step)
+        _update(state, step, total, rate)
         return loss * scale
 
 

@@ -141,9 +141,14 @@ class RecordedExecution:
             recording.tape.replay(recording.begins, recording.update_begins)
         else:
             if recording.update is None:
-                recording.update = update
-                recording.tape.limit(loss.sum, 1 / total, output.divergence_limit)
-                recording.tape.extend(update.tape)
+                before = recording.tape.state()
+                try:
+                    recording.tape.limit(loss.sum, 1 / total, output.divergence_limit)
+                    recording.tape.extend(update.tape)
+                    recording.update = update
+                except BaseException:  # an interrupt, too
+                    recording.tape.restore(before)
+                    raise
             if not recording.tape.replay(recording.begins if is_finite else 0):
                 return None
         return float(loss.sum[0]) * (1 / total)

@@ -11,7 +11,7 @@ from pellucid.core.named_arrays import empty
 from pellucid.layers.base import Layer
 from pellucid.layers.context import Observer
 from pellucid.optim.recording import RecordedUpdate
-from pellucid.training.recording import Recording, recorded
+from pellucid.training.recording import MAX_SUM_OF_SQUARES, Recording, recorded
 from pellucid.training.state import ModelState
 
 
@@ -109,12 +109,12 @@ class GradientStep:
         return self._updates and self._recorded is not None and self._recorded.recording_of(x) is not None
 
     def with_update(self, x: Any, targets: Any, weights: Any, rate: float, is_finite: bool = True) -> float | None:
-        """Make the next step of the model, and update its parameters with the learning rate ``rate``, by one replay.
+        """Make the next step of the model, update its parameters with the learning rate ``rate``, by one replay, and count it.
 
         Returns the mean loss before the update. The result is None, and the parameters and the state of the optimizer are
         unchanged, where that is not possible: the step or the update is not recorded, or the loss or the gradient is not
         finite or too large. Where it is not known that x ``is_finite``, the replay checks it, and the result is None if it is
-        not. The other arguments are those of a call.
+        not. The other arguments are those of a call. After an interrupt, the step is counted if the update was made.
         """
         state = self.state
         if not self._updates or self._recorded is None:
@@ -127,8 +127,15 @@ class GradientStep:
             if self._update is None:
                 self._updates = False
                 return None
-        self._update.prepare(rate, state.steps + 1)
-        return self._replayed(x, targets, weights, state.steps + 1, 0, recording, self._update, is_finite)
+        update = self._update
+        update.prepare(rate, state.steps + 1)
+        try:
+            return self._replayed(x, targets, weights, state.steps + 1, 0, recording, update, is_finite)
+        finally:  # without calls: Python handles signals there
+            if update.squares[0] <= MAX_SUM_OF_SQUARES:
+                state.steps += 1
+                if state.statistics.size:
+                    state.statistics[:] = self.statistics
 
     def _replayed(
         self,
@@ -171,7 +178,9 @@ class GradientStep:
         output = self.state.output
         if weights is self._weighed and not output.mask_paths:
             return  # as in the step before
-        self._weighed = weights if weights is ones(len(weights)) else None
+        self._weighed = None
         self.weights = output.step_weights(weights, self._execution)
         self.total = output.total(self.weights)
         self.weight = output.combined(self.total)
+        if weights is ones(len(weights)):
+            self._weighed = weights

@@ -28,7 +28,7 @@ from pellucid.training.full_batch import check_options, chunk_samples, train_ful
 from pellucid.training.inputs import Samples
 from pellucid.training.learning_rate_finder import RateSearch, check_range, range_test
 from pellucid.training.lockstep import agreed, check_start, compared
-from pellucid.training.loop import Control, Place, accept, recorded, stoppable, take_step, train
+from pellucid.training.loop import Control, Place, recorded, stoppable, take_step, train
 from pellucid.training.options import BATCH_SIZE, FitOptions
 from pellucid.training.output import Output
 from pellucid.training.parts import PartedStep, Parts
@@ -287,17 +287,14 @@ class Trainer:
         if not (flags.c_contiguous and flags.aligned) or not isinstance(state.output, Output) or current().size > 1:
             return None
         step = self._gradient_step
-        if y.dtype.kind not in "biuf" or not y.ndim or len(y) != len(x):
+        if y.dtype.kind not in "biuf" or not (x.ndim and y.ndim) or len(y) != len(x):
             return None
         are_labels = y.ndim == 1 and y.dtype == np.int64 and self._finds_bad_labels
         if not are_labels and not step.can_repeat(x):  # then x is checked before the targets
             return None
         targets, rate = y if are_labels else state.output.targets(y), state.updater.rate_outside(state.steps + 1)
         with state.threads(len(x)).applied(state.kernels):
-            loss = step.with_update(x, targets, ones(len(x)), rate, is_finite=False)
-        if loss is not None:
-            accept(state, step)
-        return loss
+            return step.with_update(x, targets, ones(len(x)), rate, is_finite=False)
 
     @functools.cached_property
     def _finds_bad_labels(self) -> bool:

@@ -134,14 +134,12 @@ class Tape:
         self._plans: dict[tuple[int, int | None], tuple[list[Any], ThreadTuner]] = {}
         self._mark = 0
         self.is_read_in_python = False
-        self._addresses: list[int] = []
-        self._followed: list[Array] = []  # the arrays of the last replay: those that are given again are where they were
+        self._followed: list[Array | None] = []  # the arrays of the last replay: those that are given again are where they were
         self.result: Array | None = None  # the result of the last call, if that is a number; a replay writes it again
 
     def follow(self, inputs: Sequence[Array]) -> None:
         """Make calls that are recorded from now on read or write these arrays where :meth:`move` says they are."""
         self._inputs += map(_extent, inputs)
-        self._addresses += map(address_of, inputs)
         self._followed += inputs
         self._moved += [[] for _ in inputs]
 
@@ -242,19 +240,18 @@ class Tape:
         for k, array in enumerate(inputs):
             if array is self._followed[k]:
                 continue
-            self._followed[k], address = array, quick_address_of(array)
-            if address != self._addresses[k]:
-                self._addresses[k] = address
-                for words, place, distance in self._moved[k]:
-                    words[place] = address + distance
+            self._followed[k], address = None, quick_address_of(array)  # until all words are written
+            for words, place, distance in self._moved[k]:
+                words[place] = address + distance
+            self._followed[k] = array
 
     def replay(self, first: int, last: int | None = None) -> bool:
         """Run the parts ``first`` to ``last`` − 1. Returns whether that was done: not what follows a limit that was exceeded.
 
-        Nothing can be recorded in these parts after their first replay.
+        Nothing can be recorded in these parts after their first replay. Raises MemoryError if a kernel has too little memory.
         """
         plan, tuner = self._plan(first, last)
-        return self._run(plan) if tuner.is_idle() else tuner.run(lambda: self._run(plan))
+        return tuner.run(lambda: self._run(plan)) if tuner.count() else self._run(plan)
 
     def _run(self, plan: list[Any]) -> bool:
         for part in plan:
@@ -263,7 +260,7 @@ class Tape:
             elif (failed := replay(*part)) >= 0:
                 if len(self._words[failed]) == LIMIT_WORDS:
                     return False
-                raise RuntimeError("a recorded kernel has failed")
+                raise MemoryError("a kernel had too little memory")
         return True
 
     def replayer(self, memory: Array) -> Callable[[Array], bool] | None:
@@ -279,9 +276,9 @@ class Tape:
         entries, first, last = plan[0]
 
         def run(x: Array) -> bool:
-            if tuner.is_idle():
-                return bool(native(x.reshape(-1), flat, entries, first, last) < 0)
-            return bool(tuner.run(lambda: native(x.reshape(-1), flat, entries, first, last)) < 0)
+            if tuner.count():
+                return bool(tuner.run(lambda: native(x.reshape(-1), flat, entries, first, last)) < 0)
+            return bool(native(x.reshape(-1), flat, entries, first, last) < 0)
 
         return run
 
@@ -315,12 +312,12 @@ class Tape:
         return None
 
     def _encode(self, function: Any, arguments: tuple[Any, ...]) -> tuple[Array, Sequence[Any]]:
-        """Return the words of a call, and the arguments as the code wants them."""
+        """Return the words of a call, and the arguments as they are passed to the code."""
         code = code_of(function, arguments)
         if code is None or code[1] not in ("none", "f8"):
             raise NotRecordable
         address, result, values = code
-        memory = np.zeros(2, np.int64)  # of the result, and of a pointer to an exception, which kernels do not raise
+        memory = np.zeros(2, np.int64)  # of the result, and of a pointer to a MemoryError: kernels raise no other exception
         self._kept.append(memory)
         self.result = memory.view(np.float64)[:1] if result == "f8" else None
         integers, floats = [address_of(memory), address_of(memory) + 8], list[int]()
@@ -348,7 +345,7 @@ def address_of(array: Array) -> int:
 
 @jit
 def _address_of(array):
-    """Return the address of an array's first element, in a tenth of the time that NumPy takes to say it."""
+    """Return the address of an array's first element, in a tenth of the time of NumPy's attribute."""
     return array.ctypes.data
 
 

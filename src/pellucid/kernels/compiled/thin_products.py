@@ -29,9 +29,10 @@ HELD = REGISTERS // 2
 ROWS_AT_ONCE = 16  # of C: they are written in full before the next ones, so that memory is written in long contiguous ranges
 TASK_ELEMENTS = 16_384  # of the large matrix: about half a microsecond
 ROW_TILES = 8, 4, 2, 1  # vectors of a single row of C that are computed at a time
-HALVED = 1 << 17  # elements of B, from where on a row of at most ROW_TILES[0] vectors has two tasks: some five microseconds
-ROW_COLUMNS = 512  # of a task of a product with a single row, if B is large and its rows are long,
-FAR_ROW = 1 << 18  # that is, of more elements than these
+# A single row of C is computed in tasks of ROW_TILES[0] vectors. Where one such task would be the only one and B has HALVED
+# elements or more (some five microseconds), a task has half as many vectors. Where B has more than LARGE elements and N is at
+# least 2·LARGE_COLUMNS, a task has LARGE_COLUMNS columns.
+HALVED, LARGE, LARGE_COLUMNS = 1 << 17, 1 << 18, 512
 
 
 def _rows_of_three(v: VectorBuilder, start: Any, stride: Any, count: int) -> tuple[list[Any], list[Any]]:
@@ -72,10 +73,10 @@ def _row(typing, vectors, a, ak, b, bk, s, c, K, last_columns, floor):
 
 
 @ordered_jit
-def _far_row_task(A, ak, B, bk, S, C, N, K, floor, task):
-    """Compute ROW_COLUMNS elements of a product with one row. Each element of B is used once: as fast as memory is read."""
-    n1 = task * ROW_COLUMNS
-    n = u64(min(ROW_COLUMNS, N - n1))
+def _large_row_task(A, ak, B, bk, S, C, N, K, floor, task):
+    """Compute LARGE_COLUMNS elements of a product of one row. Each element of B is used once: as fast as memory is read."""
+    n1 = task * LARGE_COLUMNS
+    n = u64(min(LARGE_COLUMNS, N - n1))
     start = u64(n1)
     for j in range(n):
         C[start + j] = S[start + j]
@@ -115,8 +116,8 @@ def _row_task(A, ak, B, bk, S, C, N, K, floor, columns, task):
 @inner_jit
 def one_row(A, ak, B, bk, S, C, N, K, floor):
     """C[n] = max(S[n] + Σ_k A[k] B[k, n], floor); A[k] is at k·ak, B[k, n] at k·bk + n."""
-    if K * N > FAR_ROW and N >= 2 * ROW_COLUMNS:
-        parallel_for(_far_row_task, (A, ak, B, bk, S, C, N, K, floor), (N + ROW_COLUMNS - 1) // ROW_COLUMNS)
+    if K * N > LARGE and N >= 2 * LARGE_COLUMNS:
+        parallel_for(_large_row_task, (A, ak, B, bk, S, C, N, K, floor), (N + LARGE_COLUMNS - 1) // LARGE_COLUMNS)
     else:
         columns = ROW_TILES[0] * vector_width(floor)
         if columns >= N and K * N >= HALVED:

@@ -5,6 +5,9 @@ to another that shares a cache with it, and four times as much where the cores a
 virtual machine has moved them apart. Then one thread takes less time than two. No property of the machine says which is so, and
 it may change from minute to minute. So replays are timed now and then: some with the number of threads in use, and some with
 half or twice as many. The quicker number is used from there on. The bits of the results are the same for each.
+
+The number that is found is quicker than half and than twice as many. It need not be the quickest of all: where eight threads
+are quicker than four, one thread is not tried, because a trial of it may take eight times as long.
 """
 
 from __future__ import annotations
@@ -33,14 +36,14 @@ class ThreadTuner:
     def __init__(self) -> None:
         self.limit, self.left = thread_pool.MAX_THREADS, FIRST
         self._upwards = False
-        self._rival = 0  # the other number of threads in the current trial; 0 where there is none
+        self._other = 0  # the other number of threads in the current trial; 0 where there is none
         self._times: list[float] = []  # of the replays with the number that is timed now
         self._in_use: tuple[int, float, int] | None = None  # the number before the trial, its time, and its replays
 
-    def is_idle(self) -> bool:
-        """Count a replay. Returns whether it needs nothing of this object: it is part of no trial, and all threads are used."""
+    def count(self) -> bool:
+        """Count a replay. Returns whether :meth:`run` has to make it: it is part of a trial, or does not use all threads."""
         self.left -= 1
-        return self.left >= 0 and self.limit == thread_pool.MAX_THREADS
+        return self.left < 0 or self.limit < thread_pool.MAX_THREADS
 
     def run(self, replay: Callable[[], _Result]) -> _Result:
         """Make a replay that has been counted."""
@@ -48,11 +51,14 @@ class ThreadTuner:
 
     def _timed(self, replay: Callable[[], _Result]) -> _Result:
         """Make a replay that is part of a trial. The last one of a trial sets ``limit`` and ``left``."""
-        if not self._rival:
+        if not self._other:
             threads = thread_pool.num_threads()
+            if threads == 1:  # there is no other number
+                self.limit, self.left = thread_pool.MAX_THREADS, FIRST
+                return replay()
             self.limit = min(self.limit, threads)
-            upwards = self.limit == 1 or (self._upwards and self.limit < threads)
-            self._rival = min(2 * self.limit, threads) if upwards else self.limit // 2
+            self._upwards = self.limit == 1 or (self._upwards and self.limit < threads)
+            self._other = min(2 * self.limit, threads) if self._upwards else self.limit // 2
         begin = time.perf_counter()
         result = thread_pool.limited(self.limit, replay)
         self._times.append(time.perf_counter() - begin)
@@ -65,7 +71,7 @@ class ThreadTuner:
         replays, times = len(self._times), sorted(self._times[len(self._times) // 2 :])
         seconds, self._times = times[len(times) // 2], []
         if self._in_use is None and seconds <= LONGEST:
-            self._in_use, self.limit = (self.limit, seconds, replays), self._rival
+            self._in_use, self.limit = (self.limit, seconds, replays), self._other
             return
         if self._in_use is None:
             self.limit, self.left = thread_pool.MAX_THREADS, REST * replays
@@ -74,6 +80,6 @@ class ThreadTuner:
         else:
             self.limit, self.left = self._in_use[0], REST * (self._in_use[2] + replays)
             self._upwards = not self._upwards
-        self._rival, self._in_use = 0, None
+        self._other, self._in_use = 0, None
         if self.limit >= thread_pool.num_threads():
             self.limit = thread_pool.MAX_THREADS
