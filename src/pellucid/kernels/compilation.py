@@ -40,8 +40,11 @@ def lock_name(stamp: str) -> str:
 
 
 def is_first_use() -> bool:
-    """Return whether it is certain that these kernels have never been compiled into the cache. Numba is not imported for it."""
-    if os.environ.get("PELLUCID_KERNELS") == "reference" or prebuilt.library() is not None:
+    """Return whether it is certain that these kernels have never been compiled into the cache. Numba is not imported for it.
+
+    On Windows, where the file does not exist that shows it, that is never certain.
+    """
+    if os.environ.get("PELLUCID_KERNELS") == "reference" or prebuilt.library() is not None or sys.platform == "win32":
         return False
     folder = os.environ.get("NUMBA_CACHE_DIR")
     caches = Path(folder).glob("*") if folder else [KERNELS / "__pycache__"]
@@ -152,7 +155,7 @@ def num_processes() -> int:
 
 
 class Helpers:
-    """Processes that compile kernels into the cache on disk, one less than there are cores."""
+    """Processes that compile kernels into the cache on disk: as many as are worthwhile beside this one."""
 
     def __init__(self) -> None:
         self._processes: list[subprocess.Popen[bytes]] = []

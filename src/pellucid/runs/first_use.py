@@ -39,7 +39,7 @@ class WarmUp:
 def warm_up(names: Sequence[str] = ()) -> WarmUp:
     """Compile what these presets need (without names: all presets) into the cache of compiled code.
 
-    Ctrl-C ends it after the kernel that is being compiled: the code that compiles would ignore the exception in its middle.
+    Ctrl-C ends it after the kernel that is being compiled, which is in the cache then.
 
     With a prebuilt library, nothing is done. Raises ConfigError for an unknown preset, without Numba, and where no folder
     can be written.

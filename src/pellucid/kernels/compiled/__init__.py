@@ -9,6 +9,7 @@ other files contain what these kernels are built on:
 ``thread_pool``        ``parallel_for``, which splits a kernel into tasks for several threads
 ``atomics``            64-bit cells that threads share, and locks: for the thread pool
 ``indirect_calls``     calls of compiled functions through their addresses
+``compiler_thread``    the thread that compiles
 ``simd``               code on SIMD vectors, in LLVM's intermediate language
 ``vector_math``        formulas with exp and tanh on SIMD vectors
 ``ordered``            sums and differences that the compiler does not reorder

@@ -7,79 +7,23 @@ called need not be compiled, and processes that compile at the same time share w
 that cannot be written, or do not all have one floating-point type, is compiled with the code that calls it nevertheless: the
 caller raises the error of the compiler where they do not fit.
 
-Compiled code that needs an address asks a thread of Python for it and sleeps until it has it. It does not call Python itself:
-Python would then run the handlers of signals that have arrived, and no exception of theirs can pass through compiled code.
+Compiled code that needs an address requests it from the thread that compiles (``compiler_thread.py``), and sleeps until it has
+it. It does not call Python itself: Python would run the handlers of signals that have arrived, and lose their exceptions.
 """
 
 from __future__ import annotations
 
-import ctypes
-import importlib
-import os
 import pickle
-import queue
-import sys
-import threading
-import traceback
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pellucid.kernels.compiled import atomics as atomics  # its symbols
+from pellucid.kernels.compiled import compiler_thread
 from pellucid.kernels.compiled.jit import publish
-from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, library, llvm, types
+from pellucid.kernels.compiled.toolchain import cgutils, intrinsic, ir, types
 
 by_symbol = False  # for a library that is linked ahead of time: the calls are those of symbols, and nothing is looked up
 _i64, _i32, _bytes = ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
 NOT_COMPILED = "a kernel could not be compiled: the error of the compiler is printed above"
-
-
-def _compile(module: str, name: str, arg_types: tuple[Any, ...]) -> Any:
-    """Return the compile result of a function for these argument types; compile it if that has not happened yet."""
-    function = getattr(sys.modules.get(module) or importlib.import_module(module), name)
-    if arg_types not in function.overloads:
-        function.compile(arg_types)
-    return function.overloads[arg_types]
-
-
-class _Request(ctypes.Structure):
-    """The look-up of an address, in the memory of the code that waits for it: the ``size`` bytes at ``key`` are what ``pickle``
-    makes of the function's module, its name and the types of its arguments. The lock is released when the address is there."""
-
-    _fields_ = [("key", ctypes.c_void_p), ("size", ctypes.c_int64), ("address", ctypes.c_void_p), ("lock", ctypes.c_void_p)]
-
-
-_requests: queue.SimpleQueue[int] = queue.SimpleQueue()  # the addresses of requests
-_failed: set[bytes] = set()  # keys of functions that cannot be compiled
-
-
-def _answer_requests() -> None:
-    while True:
-        request = _Request.from_address(_requests.get())
-        key = ctypes.string_at(request.key, request.size)
-        try:
-            if key not in _failed:
-                compiled = _compile(*pickle.loads(key))
-                request.address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-        except BaseException:
-            _failed.add(key)
-            traceback.print_exc()
-        atomics.locks["release"](request.lock)
-
-
-def _start() -> None:
-    """Start the thread that answers requests: when the kernels are imported, and in each forked process."""
-    while not _requests.empty():  # of threads that the forked process does not have
-        _requests.get()
-    threading.Thread(target=_answer_requests, name="pellucid compiler", daemon=True).start()
-
-
-if library is None:
-    # The method of the queue is no function of Python: no signal is handled when it is called.
-    _put = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(_requests.put)
-    llvm.add_symbol("pellucid_request_address", ctypes.cast(_put, ctypes.c_void_p).value)
-    _start()
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_start)
 
 
 def _constant(module: Any, name: str, value: Any) -> Any:
@@ -117,7 +61,7 @@ def _look_up(module: Any) -> Any:
 def _address(context: Any, builder: Any, function: Any, arg_types: tuple[Any, ...]) -> Any:
     """Emit the function's address for these types; a variable of the module stores it, zero until it is looked up."""
     if by_symbol:
-        name = _compile(function.py_func.__module__, function.py_func.__name__, arg_types).fndesc.llvm_func_name
+        name = compiler_thread.compiled(function.py_func.__module__, function.py_func.__name__, arg_types).fndesc.llvm_func_name
         code = context.call_conv.get_function_type(types.void, arg_types)
         return builder.ptrtoint(cgutils.get_or_insert_function(builder.module, code, name), _i64)
     key = pickle.dumps((function.py_func.__module__, function.py_func.__name__, arg_types))

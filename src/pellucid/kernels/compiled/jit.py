@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import glob
 import hashlib
 import os
 import pickle
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -23,16 +25,18 @@ from typing import Any
 import numpy as np
 
 from pellucid.kernels.compilation import lock_name
+from pellucid.kernels.compiled import compiler_thread
 from pellucid.kernels.compiled.toolchain import CPUDispatcher, library, numba
 from pellucid.kernels.prebuilt import Function
 from pellucid.kernels.sources import KERNELS, source_stamp
 
 if library is None:
     from numba.core import sigutils
+    from numba.core.caching import IndexDataCacheFile
     from numba.core.compiler_lock import global_compiler_lock
     from numba.core.event import Listener, install_listener
 else:
-    Listener = object
+    Listener = IndexDataCacheFile = object
 
 try:
     import fcntl
@@ -63,7 +67,8 @@ class _Announcer(Listener):  # type: ignore[misc]
         function = getattr(event.data.get("dispatcher"), "py_func", None)
         if not self.announced and getattr(function, "__module__", "").startswith("pellucid."):
             self.announced = True
-            self.say("compiling kernels for this processor: this takes some seconds, once")
+            with contextlib.suppress(OSError):  # a closed pipe must not end the compilation
+                self.say("compiling kernels for this processor: this takes some seconds, once")
 
     def on_end(self, event: Any) -> None:
         return
@@ -72,6 +77,35 @@ class _Announcer(Listener):  # type: ignore[misc]
 def announce_compilation(say: Callable[[str], None]) -> AbstractContextManager[Any]:
     """Return a context within which the first compilation of a kernel is announced with ``say``, because it takes seconds."""
     return contextlib.nullcontext() if library is not None else install_listener("numba:compile", _Announcer(say))
+
+
+class _CacheFile(IndexDataCacheFile):  # type: ignore[misc]
+    """The files of a function's compiled code. A file that is damaged, or that may not be read, counts as missing.
+
+    The names of the files with code contain the stamp of the sources. Numba writes the index first: where the code cannot be
+    written then, the index would otherwise name the code of other sources.
+    """
+
+    def _load_index(self) -> Any:
+        try:
+            return super()._load_index()
+        except Exception:
+            return {}
+
+    def load(self, key: Any) -> Any:
+        try:
+            return super().load(key)
+        except Exception:
+            return None
+
+    def save(self, key: Any, data: Any) -> None:
+        if not self._load_index():  # the code of other sources is needed no longer
+            first, last = self._data_name_pattern.split("{number:d}")
+            base = self._index_name.removesuffix(".nbi")
+            for path in Path(self._cache_path).glob(f"{glob.escape(base)}.*{last}"):
+                if not path.name.startswith(first):
+                    path.unlink(missing_ok=True)
+        super().save(key, data)
 
 
 def _invalidate_with_every_file(compiled: Any) -> None:
@@ -83,7 +117,10 @@ def _invalidate_with_every_file(compiled: Any) -> None:
     file = getattr(compiled._cache, "_cache_file", None)
     if file is not None:
         is_ours = Path(compiled.py_func.__code__.co_filename).parent == KERNELS
-        file._source_stamp = _STAMP if is_ours else (file._source_stamp, _STAMP)
+        stamp = _STAMP if is_ours else f"{file._source_stamp}{_STAMP}"
+        file._source_stamp, file.__class__ = stamp, _CacheFile
+        name = hashlib.sha256(stamp.encode()).hexdigest()[:8]
+        file._data_name_pattern = file._data_name_pattern.replace("{number", f"{name}.{{number")
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -109,8 +146,11 @@ def ordered_jit(function: Callable[..., Any]) -> Callable[..., Any]:
     return _compiled(function, ORDERED_OPTIONS, _InnerFunction)
 
 
+LONGEST_WAIT = 60.0  # seconds for another process, which may have been stopped: compiling a function twice does no harm
+
 _lock_files: dict[str, int | None] = {}  # folder -> its open file of locks; None where there is none
-_places: dict[int, int] = {}  # file of locks -> how far it has been read
+_read_up_to: dict[int, int] = {}  # file of locks -> how far it has been read
+_keys: set[tuple[int, bytes]] = set()  # what this process has published: (file of locks, key)
 
 
 def _lock_file(folder: str | None) -> int | None:
@@ -128,20 +168,21 @@ def _lock_file(folder: str | None) -> int | None:
 
 
 def publish(function: Any, key: bytes) -> None:
-    """Tell all processes that compile that the function will be called. The key is what ``pickle`` makes of its module, its
+    """Tell all processes that compile that the function may be called. The key is what ``pickle`` makes of its module, its
     name and the types of its arguments."""
     file = _lock_file(function._cache.cache_path)
-    if file is not None:
+    if file is not None and (file, key) not in _keys:
+        _keys.add((file, key))
         with contextlib.suppress(OSError):
             os.write(file, key.hex().encode() + b"\n")
 
 
 def _published(file: int) -> list[bytes]:
     """Return the keys that have been published since this process asked last, as hexadecimal numbers."""
-    start = _places.get(file, 0)
+    start = _read_up_to.get(file, 0)
     text = os.pread(file, max(0, os.fstat(file).st_size - start), start)
     text = text[: text.rfind(b"\n") + 1]
-    _places[file] = start + len(text)
+    _read_up_to[file] = start + len(text)
     return text.split()
 
 
@@ -150,16 +191,16 @@ class _Busy(Exception):
 
 
 _held: list[int] = []  # places in files of locks that this process has locked
-_waiting: dict[bytes, None] = {}  # keys that have been published and not been compiled here; those published last come last
-_may_wait = True
+_candidates: dict[bytes, None] = {}  # keys that have been published and not been compiled here; those published last come last
+_raise_if_busy = False
 
 
 def _compile_another(file: int) -> bool:
-    """Compile a function that will be called, and that no process is compiling; return whether there was one."""
-    global _may_wait
-    _waiting.update(dict.fromkeys(_published(file)))
-    for key in reversed(_waiting):
-        _may_wait = False
+    """Compile a function that may be called, and that no process is compiling; return whether it is worth trying again."""
+    global _raise_if_busy
+    _candidates.update(dict.fromkeys(_published(file)))
+    for key in reversed(_candidates):
+        _raise_if_busy = True
         try:
             module, name, arguments = pickle.loads(bytes.fromhex(key.decode()))
             function: Any = getattr(sys.modules.get(module), name, None)
@@ -171,8 +212,8 @@ def _compile_another(file: int) -> bool:
         except Exception:  # whoever calls the function gets the error
             pass
         finally:
-            _may_wait = True
-        del _waiting[key]
+            _raise_if_busy = False
+        del _candidates[key]
         return True
     return False
 
@@ -181,30 +222,29 @@ def _compile_another(file: int) -> bool:
 def _locked(folder: str | None, function: str) -> Iterator[None]:
     """Let no other process compile the function into the folder meanwhile. While one does, compile others; then wait.
 
-    The system gives the locks of a process back when it ends, however it ends. No two processes wait for each other: what a
-    process waits for is called by what it is compiling, in the one thread that has the compiler's own lock.
+    The system gives the locks of a process back when it ends, however it ends. No two processes wait for each other: one that
+    holds a lock waits only for a function that the held one calls, in the one thread that has the compiler's own lock. Where
+    there is no lock after ``LONGEST_WAIT``, or the file system has none, the function may be compiled twice.
     """
-    file = _lock_file(folder)
-    if file is None:
-        yield
-        return
+    file: Any = _lock_file(folder)
+    has_lock = False
     place = int.from_bytes(hashlib.sha256(function.encode()).digest()[:7])
-    try:
-        while not _try_lock(file, place):
-            if not _held and not _may_wait:
-                raise _Busy
-            if _held or not _compile_another(file):
-                fcntl.lockf(file, fcntl.LOCK_EX, 1, place)
-                break
-    except OSError:  # the file system has no locks: the function may be compiled twice
-        yield
-        return
-    _held.append(place)
+    if file is not None:
+        end = time.monotonic() + LONGEST_WAIT
+        with contextlib.suppress(OSError):
+            while not (has_lock := _try_lock(file, place)) and time.monotonic() < end:
+                if not _held and _raise_if_busy:
+                    raise _Busy
+                if _held or not _compile_another(file):
+                    time.sleep(0.002)
+    if has_lock:
+        _held.append(place)
     try:
         yield
     finally:
-        _held.pop()
-        fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
+        if has_lock:
+            _held.pop()
+            fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
 
 
 def _try_lock(file: int, place: int) -> bool:
@@ -233,20 +273,21 @@ class _Function(CPUDispatcher):  # type: ignore[misc]
 
     def compile(self, sig: Any) -> Any:
         arguments = tuple(sigutils.normalize_signature(sig)[0])
-        if arguments in self.overloads:
-            return super().compile(sig)
+        if arguments not in self.overloads:
+            compiler_thread.run(self._compile, arguments)
+        return self.overloads[arguments].entry_point
+
+    def _compile(self, arguments: tuple[Any, ...]) -> None:
+        folder = self._cache.cache_path
         name = f"{self.py_func.__module__}.{self.py_func.__qualname__}{arguments}"
-        with (
-            global_compiler_lock,
-            _locked(self._cache.cache_path, name),
-            _no_garbage_collection(),
-        ):  # in this order: see _locked
+        with global_compiler_lock, _locked(folder, name), _no_garbage_collection():  # in this order: see _locked
             try:
-                return super().compile(sig)
-            except OSError:  # it is compiled, and could not be written: an error would end the process (see indirect_calls)
+                super().compile(arguments)
+            except OSError as error:  # it is compiled, and could not be written
                 if arguments not in self.overloads:
                     raise
-                return self.overloads[arguments].entry_point
+                message = f"compiled kernels cannot be written to {folder} ({error}): each process compiles them again"
+                warnings.warn(message, stacklevel=1)
 
 
 class _InnerFunction(_Function):
@@ -282,7 +323,7 @@ def code_of(function: Any, arguments: tuple[Any, ...]) -> tuple[int, str, Sequen
     compiled = function.overloads.get(tuple(numba.typeof(argument) for argument in arguments))
     if compiled is None:
         return None
-    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name), kind_of_result(compiled), arguments
+    return compiler_thread.address(compiled), kind_of_result(compiled), arguments
 
 
 def kind_of_result(compiled: Any) -> str:
