@@ -57,14 +57,43 @@ sys.path.insert(0, sys.argv[1])
 import slow
 from numba import types
 started = pathlib.Path(sys.argv[1]) / "started"
-if sys.argv[2] == "first":
-    slow.outer.compile((types.int64,))
-else:
-    slow.once(3)
+slow.once(3)
+print("ready", flush=True)
+if sys.argv[2] == "second":
     while not started.exists():
         time.sleep(0.01)
-    slow.outer.compile((types.int64,))  # waits for the other process, and compiles what will be called meanwhile
-    print(len(slow.later.overloads))
+else:
+    sys.stdin.readline()
+slow.outer.compile((types.int64,))  # the second process waits for the first, and compiles what may be called meanwhile
+print(len(slow.later.overloads), flush=True)
+sys.stdin.read()
+"""
+
+HELD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import slow
+from numba import types
+from pellucid.kernels.compiled import jit
+if sys.argv[2] == "hold":
+    with jit._locked(slow.twice._cache.cache_path, f"slow.twice{(types.int64,)}"):
+        print("held", flush=True)
+        sys.stdin.read()
+else:
+    sys.stdin.readline()
+    jit.LONGEST_WAIT = 1.0
+    print(slow.twice(3), flush=True)
+    sys.stdin.read()
+"""
+
+TWICE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import slow
+if sys.argv[2:]:
+    import resource
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+print(slow.twice(3), sum(slow.twice.stats.cache_misses.values()))  # compiled, and not read
 """
 
 WRONG = """
@@ -115,8 +144,7 @@ def later(x):
 def pause(typing, x):
     def emit(context, builder, signature, args):
         (Path(__file__).parent / "started").touch()
-        end = time.monotonic() + 60
-        while not list((Path(__file__).parent / "cache").rglob("slow.later-*.nbc")) and time.monotonic() < end:
+        while not list((Path(__file__).parent / "cache").rglob("slow.later-*.nbc")):
             time.sleep(0.01)
         return args[0]
     return types.int64(types.int64), emit
@@ -216,21 +244,13 @@ def test_an_error_while_calls_are_recorded_does_not_reach_the_training(monkeypat
         pass
 
 
-def test_a_process_that_waits_compiles_what_will_be_called(cache, tmp_path):
-    (tmp_path / "slow.py").write_text(MODULE + CALLING)
-    commands = [[sys.executable, "-c", SHARED, str(tmp_path), which] for which in ("first", "second")]
-    first, second = (subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands)
-    with first, second:
-        assert line(second) == "1"
-
-
 @contextlib.contextmanager
-def run_at_once(program, folder):
-    """Two processes of a program, which end with the block."""
-    command = [sys.executable, "-c", program, str(folder)]
+def run_at_once(program, folder, *arguments):
+    """Two processes of a program, which end with the block; each may have an argument of its own."""
     with contextlib.ExitStack() as stack:
         processes = []
-        for _ in range(2):
+        for argument in arguments or ((), ()):
+            command = [sys.executable, "-c", program, str(folder), *argument]
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             stack.enter_context(process)
             stack.callback(process.kill)
@@ -254,6 +274,58 @@ def test_of_two_processes_one_compiles_and_the_other_waits(cache, tmp_path):
     with run_at_once(SLOW, tmp_path) as processes:
         counts = [int(line(process)) for process in processes]
     assert sorted(counts) == [0, 1]
+
+
+def test_a_process_that_waits_compiles_what_may_be_called(cache, tmp_path):
+    (tmp_path / "slow.py").write_text(MODULE + CALLING)
+    with run_at_once(SHARED, tmp_path, ["first"], ["second"]) as (first, second):
+        assert [line(first), line(second)] == ["ready", "ready"]
+        first.stdin.write("\n")
+        first.stdin.flush()
+        assert line(second) == "1"
+
+
+def test_a_process_does_not_wait_for_ever_for_one_that_was_stopped(cache, tmp_path):
+    (tmp_path / "slow.py").write_text(MODULE)
+    with run_at_once(HELD, tmp_path, ["hold"], ["wait"]) as (holder, waiter):
+        assert line(holder) == "held"
+        waiter.stdin.write("\n")
+        waiter.stdin.flush()
+        assert line(waiter) == "6"
+
+
+def of_function(cache, kind):
+    return [path for path in cache.rglob(f"*.{kind}") if path.name.startswith("slow.twice-")]
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize("content", [b"", b"\x80\x04damaged"])
+def test_a_damaged_file_of_the_cache_counts_as_missing(cache, tmp_path, kind, content):
+    (tmp_path / "slow.py").write_text(MODULE)
+    command = [sys.executable, "-c", TWICE, str(tmp_path)]
+    for compiled in ("1", "1", "0"):
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["6", compiled]
+        for path in of_function(cache, kind) if compiled == "1" and content is not None else []:
+            path.write_bytes(content)
+        content = None  # the second process has mended it
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit for the size of files")
+def test_code_that_cannot_be_written_leaves_no_code_of_other_sources(cache, tmp_path):
+    command, source = [sys.executable, "-c", TWICE, str(tmp_path)], tmp_path / "slow.py"
+    source.write_text(MODULE)
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["6", "1"]
+    source.write_text(MODULE.replace("return double(x)", "return double(x) + 100"))
+    full = subprocess.run([*command, "1500"], capture_output=True, text=True, check=True)
+    assert full.stdout.split() == ["106", "1"]
+    assert "compiled kernels cannot be written to" in full.stderr
+    assert of_function(cache, "nbi"), "the limit is too small for the index, which is the case that this test is about"
+    assert not of_function(cache, "nbc")
+    for compiled in ("1", "0"):
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["106", compiled]
+        assert len(of_function(cache, "nbc")) == 1
 
 
 def test_an_error_gives_the_lock_back(cache, tmp_path):
