@@ -223,6 +223,11 @@ _helpers = Helpers()
 _is_helper = False
 
 
+def num_helpers() -> int:
+    """Return the number of processes that help this one now."""
+    return len(_helpers._processes)
+
+
 def start_early() -> None:
     """Start the helpers of :func:`shared` now, if this is the first use: they import Numba while this process does."""
     if usable_cores() > 1 and not _is_helper and is_first_use():

@@ -75,7 +75,8 @@ def warm_up(names: Sequence[str] = ()) -> WarmUp:
         for training in trainings:  # for all that is not a kernel by itself
             train_briefly(*training)
             _end_if(interruption)
-    return WarmUp(names, time.perf_counter() - start, compilation.num_processes(), folder)
+        processes = 1 + compilation.num_helpers()
+    return WarmUp(names, time.perf_counter() - start, processes, folder)
 
 
 def _end_if(interruption: Interruption) -> None:
