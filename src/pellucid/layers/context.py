@@ -385,7 +385,7 @@ def run_forward(layer: Differentiable, p: Views, x: Any, ctx: Context) -> Any:
     expected = layer.build(shapes if isinstance(x, list) else shapes[0]).shape
     if not isinstance(expected, tuple):  # several outputs
         return y
-    return _in_form(y, (len(inputs[0]), *expected), ctx, f"forward() of {layer}", "build() states")
+    return _in_form(y, (len(inputs[0]), *expected), ctx, f"forward() of {type(layer).__name__}", "build() states")
 
 
 def run_backward(layer: Differentiable, p: Views, g: Views, dy: Array, ctx: Context) -> Any:
@@ -398,7 +398,7 @@ def run_backward(layer: Differentiable, p: Views, g: Views, dy: Array, ctx: Cont
         return dx
     several = len(ctx.input_shapes) > 1
     gradients = [
-        None if one is None else _in_form(one, shape, ctx, f"backward() of {layer}", "the input has")
+        None if one is None else _in_form(one, shape, ctx, f"backward() of {type(layer).__name__}", "the input has")
         for one, shape in zip(dx if several else [dx], ctx.input_shapes, strict=True)
     ]
     return gradients if several else gradients[0]
