@@ -12,7 +12,10 @@ import numpy as np
 
 def _libraries() -> list[Any]:
     """Return threadpoolctl's controllers of the BLAS libraries in this process."""
-    return _libraries_of(len(sys.modules))
+    libraries = _libraries_of(len(sys.modules))
+    if not libraries:
+        _libraries_of.cache_clear()  # they may be found the next time
+    return libraries
 
 
 @functools.lru_cache(maxsize=1)
@@ -70,7 +73,6 @@ class limited:
     _active: ClassVar[list[int]] = []  # the limits of the active blocks
     _limited: ClassVar[list[Any]] = []  # the libraries, as they are before the first block
     _before: ClassVar[list[int]] = []  # the threads of each library before the first block
-    _now: ClassVar[list[int]] = []  # the threads of each library now
 
     def __init__(self, threads: int):
         self.threads = threads
@@ -79,7 +81,7 @@ class limited:
         with self._lock:
             if not self._active:
                 self._limited[:] = _libraries()
-                self._before[:] = self._now[:] = [library.get_num_threads() for library in self._limited]
+                self._before[:] = [library.get_num_threads() for library in self._limited]
             self._active.append(self.threads)
             self._apply()
 
@@ -91,6 +93,5 @@ class limited:
     def _apply(self) -> None:
         for i, library in enumerate(self._limited):
             threads = min(self._before[i], *self._active) if self._active else self._before[i]
-            if threads != self._now[i]:
-                self._now[i] = threads
+            if threads != library.get_num_threads():
                 library.set_num_threads(threads)
