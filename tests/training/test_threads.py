@@ -147,6 +147,19 @@ def test_cores_are_shared_by_the_processes_that_may_run_on_them(monkeypatch):
     assert threads.available_cores() <= 6
 
 
+def test_libraries_of_blas_that_were_not_found_are_looked_for_again(monkeypatch):
+    def fails(self):
+        raise UnicodeEncodeError("ascii", "é", 0, 1, "ordinal not in range(128)")
+
+    blas._libraries_of.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr("threadpoolctl.ThreadpoolController.__init__", fails)
+        with blas.limited(1):
+            pass
+    with threadpool_limits(2, user_api="blas"), blas.limited(1):
+        assert blas_threads() == 1
+
+
 def test_limits_on_blas_threads_may_overlap_in_any_order():
     with threadpool_limits(2, user_api="blas"):
         fit, predict = blas.limited(1), blas.limited(1)
