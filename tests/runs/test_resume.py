@@ -234,8 +234,9 @@ def test_a_signal_ends_a_run_after_the_step_with_a_checkpoint(child, tmp_path, m
 
 def test_ctrl_c_evaluates_and_the_run_can_be_continued_twice(child, tmp_path, mnist_folder, whole):
     path = tmp_path / "run"
-    code, out, _ = child(mnist_folder, *FLAGS, "--out", path, signals=[signal.SIGINT], step=5)
+    code, out, err = child(mnist_folder, *FLAGS, "--out", path, signals=[signal.SIGINT], step=5)
     assert code == 130
+    assert "Ctrl-C again ends it at once\n" in err
     assert out.splitlines()[-1] == f"continue with: pellucid resume {path}"
     assert json.loads((path / "metrics.json").read_text())["interrupted"]
     assert Model.load(path / "model.pellucid").history is not None

@@ -64,6 +64,15 @@ def test_a_signal_ends_a_training_after_the_step(model, images, tmp_path, number
     assert len(history) == len(whole.history)
 
 
+def test_the_first_ctrl_c_is_answered_with_a_line_that_says_how_to_end_at_once(model, images, capsys):
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(images, epochs=10, batch_size=10, policies=[Signals(25, (signal.SIGINT,))], progress=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if line.startswith("interrupted")] == [
+        "interrupted: the training ends after this step; Ctrl-C again ends it at once"
+    ]
+
+
 def test_a_second_ctrl_c_interrupts_at_once(model, images, tmp_path):
     policies = [Signals(25, (signal.SIGINT, signal.SIGINT)), Checkpoint(tmp_path, every_steps=10)]
     with pytest.raises(KeyboardInterrupt):

@@ -421,7 +421,7 @@ def train(
         number = show(events, shown, epochs, model.kernels, model.history, tracked.control, lines)
     else:
         with model.kernels.announce_compilation(notify):
-            number, stopped = _observe(events, observer, tracked)
+            number, stopped = _observe(events, observer, tracked, notify)
     interrupted = stopped or number == signal.SIGINT
     terminated = None if number in (None, signal.SIGINT) else number
     tracked.end_training("evaluating" if terminated is None else "interrupted")
@@ -432,14 +432,16 @@ def train(
     )
 
 
-def _observe(events: Generator[Event, None, None], observer: Observer, tracked: RunProgress) -> tuple[int | None, bool]:
+def _observe(
+    events: Generator[Event, None, None], observer: Observer, tracked: RunProgress, notify: Notify
+) -> tuple[int | None, bool]:
     """Run a training, and call the observer with each event. Returns the signal, and whether the observer ended it.
 
     The changes of the learning rate that the observer makes are recorded: they are needed to repeat the run. Its time does not
     count as time of the training.
     """
     step, control, stopped = 0, tracked.control, False
-    with interruptible() as interruption, contextlib.closing(events):
+    with interruptible(notify) as interruption, contextlib.closing(events):
         for event in events:
             if stopped:
                 continue  # the training is about to end

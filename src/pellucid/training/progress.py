@@ -9,7 +9,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, TextIO
@@ -176,7 +176,7 @@ def show(
     Returns the number of the signal, or None.
     """
     display, shown = make_display(progress, epochs), 0
-    with interruptible() as interruption, display, kernels.announce_compilation(display.print_line):
+    with interruptible(display.print_line) as interruption, display, kernels.announce_compilation(display.print_line):
         for event in events:
             display.show(event)
             for line in lines() if lines is not None else ():
@@ -213,8 +213,10 @@ class Interruption:
 
 
 @contextmanager
-def interruptible() -> Iterator[Interruption]:
+def interruptible(say: Callable[[str], None] | None = None) -> Iterator[Interruption]:
     """Yield an object that says which signal has arrived, so that the current step can be finished first.
+
+    ``say`` is called with a line of text at the first Ctrl-C: the first step may compile kernels for a minute.
 
     The signals are those of Ctrl-C (SIGINT), of ``kill`` (SIGTERM), of a terminal that is closed (SIGHUP), and on Windows of
     Ctrl-Break (SIGBREAK). A second one has its usual effect at once: KeyboardInterrupt, or the end of the process. Signals for
@@ -226,6 +228,9 @@ def interruptible() -> Iterator[Interruption]:
     def handler(number: int, frame: FrameType | None) -> None:
         if interruption.number is None:
             interruption.number = number
+            if say is not None and number == signal.SIGINT:
+                with suppress(OSError, RuntimeError):  # a closed pipe; a line that is just being written
+                    say("interrupted: the training ends after this step; Ctrl-C again ends it at once")
         elif number == signal.SIGINT:
             signal.default_int_handler(number, frame)
         else:
