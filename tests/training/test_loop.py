@@ -259,6 +259,8 @@ class Own(Layer):
 
 
 def test_the_limit_on_blas_threads_ends_with_each_step(images, monkeypatch):
+    import scipy.linalg  # noqa: F401 (Numba would load it, and its BLAS, with the first kernel)
+
     def threads():
         return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -147,19 +148,6 @@ def test_cores_are_shared_by_the_processes_that_may_run_on_them(monkeypatch):
     assert threads.available_cores() <= 6
 
 
-def test_libraries_of_blas_that_were_not_found_are_looked_for_again(monkeypatch):
-    def fails(self):
-        raise UnicodeEncodeError("ascii", "é", 0, 1, "ordinal not in range(128)")
-
-    blas._libraries_of.cache_clear()
-    with monkeypatch.context() as patch:
-        patch.setattr("threadpoolctl.ThreadpoolController.__init__", fails)
-        with blas.limited(1):
-            pass
-    with threadpool_limits(2, user_api="blas"), blas.limited(1):
-        assert blas_threads() == 1
-
-
 def test_limits_on_blas_threads_may_overlap_in_any_order():
     with threadpool_limits(2, user_api="blas"):
         fit, predict = blas.limited(1), blas.limited(1)
@@ -171,6 +159,37 @@ def test_limits_on_blas_threads_may_overlap_in_any_order():
         assert blas_threads() == 1, "the other block is still active"
         predict.__exit__()
         assert blas_threads() == before
+
+
+def test_each_thread_may_limit_blas():
+    """threadpoolctl 3.8 leaves that to one thread at a time."""
+    has_set, end = threading.Event(), threading.Event()
+
+    def train_elsewhere():
+        with blas.limited(1):
+            pass
+        limits = threadpool_limits(2, user_api="blas")
+        has_set.set()
+        end.wait()
+        limits.restore_original_limits()
+
+    thread = threading.Thread(target=train_elsewhere)
+    thread.start()
+    try:
+        assert has_set.wait(60)
+        with blas.limited(1):
+            assert blas_threads() == 1
+        assert blas_threads() == 2
+    finally:
+        end.set()
+        thread.join()
+
+
+def test_a_number_of_threads_that_other_code_sets_in_a_block_remains():
+    with threadpool_limits(2, user_api="blas"):
+        with blas.limited(1):
+            threadpool_limits(3, user_api="blas")
+        assert blas_threads() == 3
 
 
 @pytest.mark.parametrize(("quota", "cores"), [("100000 100000", 1), ("50000 100000", 1), ("250000 100000", 2)])

@@ -12,10 +12,7 @@ import numpy as np
 
 def _libraries() -> list[Any]:
     """Return threadpoolctl's controllers of the BLAS libraries in this process."""
-    libraries = _libraries_of(len(sys.modules))
-    if not libraries:
-        _libraries_of.cache_clear()  # they may be found the next time
-    return libraries
+    return _libraries_of(len(sys.modules))
 
 
 @functools.lru_cache(maxsize=1)
@@ -65,14 +62,16 @@ class limited:
     """A context manager that limits BLAS to a number of threads: ``with limited(1): …``.
 
     The limit applies to the whole process. Of several blocks that are active at once, in one thread or in several, the
-    smallest limit counts; after the last one the number of threads is what it was before the first. The libraries are looked
-    up again only after an import, which makes a block cheap (microseconds; threadpoolctl's own context manager takes 200).
+    smallest limit counts; after the last one the number of threads is what it was before the first, unless other code has
+    changed it. The libraries are looked up again only after an import, which makes a block cheap (microseconds; threadpoolctl's
+    own context manager takes 200).
     """
 
     _lock = threading.Lock()
     _active: ClassVar[list[int]] = []  # the limits of the active blocks
     _limited: ClassVar[list[Any]] = []  # the libraries, as they are before the first block
     _before: ClassVar[list[int]] = []  # the threads of each library before the first block
+    _now: ClassVar[list[int]] = []  # the threads of each library now
 
     def __init__(self, threads: int):
         self.threads = threads
@@ -81,7 +80,7 @@ class limited:
         with self._lock:
             if not self._active:
                 self._limited[:] = _libraries()
-                self._before[:] = [library.get_num_threads() for library in self._limited]
+                self._before[:] = self._now[:] = [library.get_num_threads() for library in self._limited]
             self._active.append(self.threads)
             self._apply()
 
@@ -93,5 +92,20 @@ class limited:
     def _apply(self) -> None:
         for i, library in enumerate(self._limited):
             threads = min(self._before[i], *self._active) if self._active else self._before[i]
-            if threads != library.get_num_threads():
-                library.set_num_threads(threads)
+            if threads != self._now[i] and (self._active or library.get_num_threads() == self._now[i]):
+                self._now[i] = threads
+                _set_num_threads(library, threads)
+
+
+def _set_num_threads(library: Any, threads: int) -> None:
+    """Set the number of threads of a library, from whichever thread.
+
+    Since version 3.8, threadpoolctl does nothing in any thread but one: the first that has set a number, while it is alive and
+    has not given this control up. That would leave a training without its limit.
+    """
+    give_up_control = getattr(type(library), "clear_controlling_thread", None)
+    if give_up_control is not None:
+        give_up_control(force=True)
+    library.set_num_threads(threads)
+    if give_up_control is not None:
+        give_up_control()
