@@ -74,7 +74,10 @@ class VectorBuilder:
 
     def mask(self, count: Any) -> Any:
         """Return the mask of the first ``count`` elements of a vector."""
-        positions = ir.Constant(ir.VectorType(_i64, self.width), list(range(self.width)))
+        integer = ir.IntType(8 * self.itemsize)  # as wide as an element: the result of the comparison is the mask in AVX2
+        positions = ir.Constant(ir.VectorType(integer, self.width), list(range(self.width)))
+        if self.itemsize < 8:
+            count = self.builder.trunc(count, integer)
         return self.builder.icmp_signed("<", positions, self.broadcast(count, positions.type))
 
     def load(self, address: Any, mask: Any = None) -> Any:
