@@ -62,7 +62,7 @@ def _largest(typing, address, count, start):
         def body(offset, mask):
             value = v.load(v.address(address, offset), mask)
             if mask is not None:
-                value = builder.select(mask, value, start)
+                value = builder.select(mask.elements, value, start)
             largest = builder.load(best)
             builder.store(builder.select(builder.fcmp_ordered(">", value, largest), value, largest), best)
 
@@ -89,7 +89,7 @@ def _exponentials(typing, address, count, shift):
             value = bounded_exponential(Vector(v, v.load(place, mask)) - shift).value
             v.store(value, place, mask)
             if mask is not None:
-                value = builder.select(mask, value, v.zeros)
+                value = builder.select(mask.elements, value, v.zeros)
             builder.store(builder.fadd(builder.load(total), value), total)
 
         _row_loop(v, count, body)

@@ -51,7 +51,7 @@ class _Windows:
         with cgutils.for_range(builder, self.count) as window, cgutils.for_range(builder, vectors) as vector:
             channel = builder.mul(vector.index, _i64(v.width))
             left = builder.sub(self.c, channel)
-            self.mask, self.is_full = v.mask(left), builder.icmp_signed(">=", left, _i64(v.width))
+            self.mask = v.mask(left)
             x, y = builder.mul(window.index, self.stride), builder.add(builder.mul(window.index, self.c), channel)
             index = builder.add(self.indices, builder.mul(y, _i64(self.index_type.width // 8)))
             body(v.address(self.x, x, channel), v.address(self.y, y), index)
@@ -75,30 +75,35 @@ class _Windows:
         tap = builder.add(self.first_tap, builder.add(builder.mul(i, self.kw), j))
         return v.broadcast(tap if v.itemsize == 8 else builder.trunc(tap, kind), ir.VectorType(kind, v.width))
 
-    def _masked(self, what: str, result: Any, arguments: list[Any], *values: Any) -> Any:
+    def _masked(self, what: str, result: Any, *arguments: Any) -> Any:
+        """Emit a masked load or store of indices."""
         name = f"llvm.masked.{what}.v{self.v.width}i{self.index_type.width}.p0"
-        masked = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(result, arguments), name)
-        return self.builder.call(masked, values)
+        kind = ir.FunctionType(result, [argument.type for argument in arguments])
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
 
     def _load_indices(self, address: Any) -> Any:
         """Return the indices of taps, in integers as wide as the values are."""
         builder, v, kind = self.builder, self.v, ir.VectorType(self.index_type, self.v.width)
         pointer = builder.inttoptr(address, kind.as_pointer())
-        arguments = [pointer.type, _i32, self.mask.type, kind]
-        taps = self._masked("load", kind, arguments, pointer, _i32(1), self.mask, ir.Constant(kind, None))
+        taps, zeros = cgutils.alloca_once(builder, kind), ir.Constant(kind, None)
+        with builder.if_else(self.mask.is_full) as (full, partial):  # masks on bytes are slow without AVX-512
+            with full:
+                builder.store(builder.load(pointer, align=1), taps)
+            with partial:
+                builder.store(self._masked("load", kind, pointer, _i32(1), self.mask.elements, zeros), taps)
         wide = 8 * v.itemsize
-        return builder.zext(taps, ir.VectorType(ir.IntType(wide), v.width)) if wide > self.index_type.width else taps
+        value = builder.load(taps)
+        return builder.zext(value, ir.VectorType(ir.IntType(wide), v.width)) if wide > self.index_type.width else value
 
     def _store_indices(self, taps: Any, address: Any) -> None:
         builder, v, kind = self.builder, self.v, ir.VectorType(self.index_type, self.v.width)
         pointer = builder.inttoptr(address, kind.as_pointer())
         indices = builder.trunc(taps, kind) if 8 * v.itemsize > self.index_type.width else taps
-        with builder.if_else(self.is_full) as (full, partial):  # masks on bytes are slow without AVX-512
+        with builder.if_else(self.mask.is_full) as (full, partial):
             with full:
                 builder.store(indices, pointer, align=1)
             with partial:
-                arguments = [kind, pointer.type, _i32, self.mask.type]
-                self._masked("store", ir.VoidType(), arguments, indices, pointer, _i32(1), self.mask)
+                self._masked("store", ir.VoidType(), indices, pointer, _i32(1), self.mask.elements)
 
     def max(self, x: Any, y: Any, indices: Any) -> None:
         builder, v = self.builder, self.v
@@ -131,7 +136,7 @@ class _Windows:
         if self.kind != OVERLAPPING:
             v.store(value, address, self.mask)
             return
-        with builder.if_else(self.is_full) as (full, partial):
+        with builder.if_else(self.mask.is_full) as (full, partial):
             for branch, mask in ((full, None), (partial, self.mask)):
                 with branch:
                     v.store(builder.fadd(v.load(address, mask), value), address, mask)

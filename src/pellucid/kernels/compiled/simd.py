@@ -8,6 +8,7 @@ only gives the type of the elements.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from pellucid.kernels.compiled.toolchain import cgutils, config, intrinsic, ir, library, llvm, types
@@ -23,6 +24,17 @@ def _has(feature: str) -> bool:
 
 LINE_BYTES = 64  # of the caches
 VECTOR_BYTES = library.vector_bytes if library is not None else 64 if _has("avx512f") else 32 if _has("avx") else 16
+# AMD's processors with AVX2 take some 12 cycles to store a vector under a mask; without AVX, LLVM loads and stores the elements
+# one by one. There a vector that is stored or loaded in full is told apart from one that is not.
+QUICK_MASKED_STORES, QUICK_MASKED_LOADS = VECTOR_BYTES >= 64, VECTOR_BYTES >= 32
+
+
+@dataclass(frozen=True)
+class Mask:
+    """The first elements of a vector: a truth value for each element, and whether all of them belong to it."""
+
+    elements: Any
+    is_full: Any
 
 
 class VectorBuilder:
@@ -72,30 +84,48 @@ class VectorBuilder:
         one = self.builder.insert_element(ir.Constant(vector, ir.Undefined), value, _i32(0))
         return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_i32, self.width), [0] * self.width))
 
-    def mask(self, count: Any) -> Any:
-        """Return the mask of the first ``count`` elements of a vector."""
+    def mask(self, count: Any) -> Mask:
+        """Return the mask of the first ``count`` elements of a vector, of all if it has no more."""
+        is_full = self.builder.icmp_signed(">=", count, _i64(self.width))
         integer = ir.IntType(8 * self.itemsize)  # as wide as an element: the result of the comparison is the mask in AVX2
         positions = ir.Constant(ir.VectorType(integer, self.width), list(range(self.width)))
         if self.itemsize < 8:
             count = self.builder.trunc(count, integer)
-        return self.builder.icmp_signed("<", positions, self.broadcast(count, positions.type))
+        return Mask(self.builder.icmp_signed("<", positions, self.broadcast(count, positions.type)), is_full)
 
-    def load(self, address: Any, mask: Any = None) -> Any:
+    def load(self, address: Any, mask: Mask | None = None) -> Any:
         """Load a vector; elements outside the mask are zero and are not read."""
         pointer = self.builder.inttoptr(address, self.vector.as_pointer())
         if mask is None:
             return self.builder.load(pointer, align=self.itemsize)
-        load = self._intrinsic("llvm.masked.load.{}.p0", self.vector, [pointer.type, _i32, mask.type, self.vector])
-        return self.builder.call(load, [pointer, _i32(self.itemsize), mask, self.zeros])
+        arguments = [pointer, _i32(self.itemsize), mask.elements, self.zeros]
+        load = self._intrinsic("llvm.masked.load.{}.p0", self.vector, [argument.type for argument in arguments])
+        if QUICK_MASKED_LOADS:
+            return self.builder.call(load, arguments)
+        result = cgutils.alloca_once(self.builder, self.vector)
+        with self.builder.if_else(mask.is_full) as (full, partial):
+            with full:
+                self.builder.store(self.load(address), result)
+            with partial:
+                self.builder.store(self.builder.call(load, arguments), result)
+        return self.builder.load(result)
 
-    def store(self, value: Any, address: Any, mask: Any = None) -> None:
+    def store(self, value: Any, address: Any, mask: Mask | None = None) -> None:
         """Store a vector; elements outside the mask are not written."""
         pointer = self.builder.inttoptr(address, self.vector.as_pointer())
         if mask is None:
             self.builder.store(value, pointer, align=self.itemsize)
-        else:
-            store = self._intrinsic("llvm.masked.store.{}.p0", ir.VoidType(), [self.vector, pointer.type, _i32, mask.type])
-            self.builder.call(store, [value, pointer, _i32(self.itemsize), mask])
+            return
+        arguments = [value, pointer, _i32(self.itemsize), mask.elements]
+        store = self._intrinsic("llvm.masked.store.{}.p0", ir.VoidType(), [argument.type for argument in arguments])
+        if QUICK_MASKED_STORES:
+            self.builder.call(store, arguments)
+            return
+        with self.builder.if_else(mask.is_full) as (full, partial):
+            with full:
+                self.store(value, address)
+            with partial:
+                self.builder.call(store, arguments)
 
     def prefetch(self, address: Any, level: int = 1, write: bool = False) -> None:
         """Fetch the cache line of an address, which need not be one of an array, into the cache of that level, to be read or
