@@ -54,7 +54,8 @@ def test_matmul_matches_numpy(dtype, form):
 
 
 # a single row; few rows and a large B, read in place; slabs of B, with a transposed A that is read in place and that is copied;
-# rows of B that are so long that they are packed first, and others that the tile packs
+# rows of B that are so long that they are packed first, and others that the tile packs; a transposed A whose rows begin at few
+# places in the sets of a cache
 LARGE = [
     (1, 1030, 700),
     (1, 3, 140),
@@ -63,6 +64,8 @@ LARGE = [
     (3, 4097, 2050),
     (250, 600, 450),
     (241, 1030, 521),
+    (256, 35, 300),
+    (512, 130, 260),
     (1025, 1024, 530),
 ]
 

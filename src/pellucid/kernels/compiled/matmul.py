@@ -3,12 +3,12 @@
 B is packed so that the micro-kernel reads contiguous memory (Goto and van de Geijn, "Anatomy of high-performance matrix
 multiplication", 2008), in panels that are two vectors wide, and low enough that a panel and the rows of A stay in the caches. A
 needs no copy, since it is read element by element: along its rows, or if it is transposed, from as many adjacent elements as a
-register tile has rows (with a copy in panels of that size, such products took up to a quarter longer). Only a large transposed
-A is copied: its elements are so far apart that they leave the caches before the elements beside them are read. A task is a
-block of C. If several tasks need the same part of B, it is packed once, before them. Otherwise the tile of the first rows of A
-packs what it reads, which costs nothing: its time is that of the multiply-adds. Where the rows of B are so long that the tile
-would wait for memory, B is packed before. Thin matrices have loops of their own
-(:mod:`pellucid.kernels.compiled.thin_products`).
+register tile has rows (with a copy in panels of that size, such products took up to a quarter longer). A transposed A is copied
+only if the caches would lose its elements before the elements beside them are read: if it is large, or if the distance of its
+rows is a multiple of a large power of two. A task is a block of C. If several tasks need the same part of B, it is packed once,
+before them. Otherwise the tile of the first rows of A packs what it reads, which costs nothing: its time is that of the
+multiply-adds. Where the rows of B are so long that the tile would wait for memory, B is packed before. Thin matrices have loops
+of their own (:mod:`pellucid.kernels.compiled.thin_products`).
 
 A large product is computed in slabs of B, one after the other, each small enough to stay in the caches while all rows of A pass
 it. Few rows of A read a large B in place: there the memory sets the time, and the order is the one in which memory is fastest.
@@ -36,6 +36,11 @@ LONG_ROW = 2_048  # elements of a row of B: from there on, a tile that reads two
 FEW_DOT_ROWS = 16  # of A: more rows by a transposed B take less time with a packed B, as do sums shorter than A has rows
 FAR = 1 << 23  # elements of B in place, 32 MB: from there on, reading them takes longer than the arithmetic with a few rows
 FAR_A = 1 << 19  # elements from the first to the last row of a panel in a transposed A, from where on it is copied: 2 MB
+# Rows of a transposed A that are a multiple of SAME_SETS elements apart begin at few places in the sets of the first-level
+# cache, which loses them to each other (measured for 512 × 512 by 512 × 512 with AVX2: 67 instead of 91 GFLOP/s). Then A is
+# copied, if the sum has LONG_SUM terms or more. A row of the copy is an odd number of cache lines, of LINE elements, long.
+SAME_SETS, LONG_SUM, LINE = 256, 16, 16
+ROWS_PER_A_COPY = 4  # the lines of so few rows remain in the cache while vector after vector of them is copied
 
 
 @inner_jit
@@ -104,18 +109,35 @@ def _pack_task(B, B_strides, N, K, per_task, panels, task):
 
 
 @inner_jit
-def pack(B, B_strides, K, N, per_task):
-    """Return all of B in panels of ``panel_rows(K)`` rows, packed in parallel, ``per_task`` panels in a task.
+def pack(B, B_strides, K, N, per_task, more):
+    """Return all of B in panels of ``panel_rows(K)`` rows, packed in parallel, ``per_task`` panels in a task. Uninitialized
+    memory for ``more`` elements follows them.
 
     The panel of the columns from n on and the rows from k on begins at k·across·width + n·(its rows), for ``across`` panels of
     ``width`` columns.
     """
     width = 2 * vector_width(B.dtype.type(0))
     across = (N + width - 1) // width
-    panels = aligned_empty(K * across * width, B)
+    panels = aligned_empty(K * across * width + more, B)
     tasks = (across + per_task - 1) // per_task * ((K + panel_rows(K) - 1) // panel_rows(K))
     parallel_for(_pack_task, (B, B_strides, N, K, per_task, panels), tasks)
     return panels
+
+
+@inner_jit
+def _copy_rows_of_a(A, start, row, rows, columns, copy, copied_row):
+    """Copy ``rows`` rows of a transposed A; ``row`` and ``copied_row`` are the distances from row to row."""
+    for first in range(0, rows, ROWS_PER_A_COPY):
+        from_, to = address_of(A, start + first * row), address_of(copy, first * copied_row)
+        copy_rows(from_, row, to, copied_row, min(ROWS_PER_A_COPY, rows - first), columns, A.dtype.type(0))
+
+
+@inner_jit
+def _copy_task(A, row, K, columns, copy, copied_row, task):
+    """Copy ROWS_PER_COPY of the K rows of a transposed A."""
+    first = task * ROWS_PER_COPY
+    rows = min(ROWS_PER_COPY, K - first)
+    indirect_call(_copy_rows_of_a, (A, first * row, row, rows, columns, copy[first * copied_row :], copied_row))
 
 
 @inner_jit
@@ -143,7 +165,7 @@ def _matmul_task(A, A_strides, B, B_strides, S, sm, C, cm, M, N, K, floor, rows,
             indirect_call(_pack_b, (B, B_strides, k0, k, n1, n2, b_panels))
         a, a_stride = address_of(A, m0 * am + k0 * ak), ak
         if copy_a:
-            copy_rows(a, ak, address_of(b_panels, b_size), rows, k, rows, zero)
+            indirect_call(_copy_rows_of_a, (A, m0 + k0 * ak, ak, k, rows, b_panels[b_size:], rows))
             a, a_stride = address_of(b_panels, b_size), rows
         lowest = floor if k0 + k == K else no_floor
         wide = WIDE // 2 * width if rows <= FEW_ROWS and bn == 1 and len(packed) == 0 else width
@@ -200,7 +222,13 @@ def _product(A, A_strides, B, B_strides, S, sm, C, cm, shape, floor):
     if M <= FEW_ROWS:  # whole wide tiles
         per_task = (per_task + WIDE // 2 - 1) // (WIDE // 2) * (WIDE // 2)
     tasks = (across + per_task - 1) // per_task * blocks
-    packed = pack(B, B_strides, K, N, per_task) if blocks > 1 else np.empty(0, A.dtype)
+    copied_row, same_sets = (M // LINE + 1 | 1) * LINE, A_strides[0] == 1 and A_strides[1] % SAME_SETS == 0
+    copy_all = same_sets and not copy_a and K >= LONG_SUM and across >= PANELS_PER_TASK and blocks > 1
+    packed = pack(B, B_strides, K, N, per_task, K * copied_row if copy_all else 0) if blocks > 1 else np.empty(0, A.dtype)
+    if copy_all:  # after the panels: two pieces of memory might be returned to the system after each product
+        copy = packed[K * across * width :]
+        parallel_for(_copy_task, (A, A_strides[1], K, M, copy, copied_row), (K + ROWS_PER_COPY - 1) // ROWS_PER_COPY)
+        A, A_strides = copy, (1, copied_row)
     arguments = (A, A_strides, B, B_strides, S, sm, C, cm, M, N, K, floor, rows, per_task, packed, copy_a)
     parallel_for(_matmul_task, arguments, tasks)
 

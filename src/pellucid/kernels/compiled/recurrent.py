@@ -219,7 +219,7 @@ def _flat(array):
 @jit
 def _forward(cell, x, V, b, mask, m, hx, gates, c, y):
     (n, T, i), w, k = x.shape, V.shape[0], V.shape[1]
-    panels = pack(_flat(V), (k, 1), w, k, PANELS_PER_TASK)
+    panels = pack(_flat(V), (k, 1), w, k, PANELS_PER_TASK, 0)
     arrays = _flat(x), panels, b, _flat(mask), _flat(m), _flat(hx), _flat(gates), _flat(c), _flat(y)
     parallel_for(_forward_task, (cell, *arrays, T, n, i, w - i), _num_stripes(n))
 
@@ -227,7 +227,7 @@ def _forward(cell, x, V, b, mask, m, hx, gates, c, y):
 @jit
 def _backward(cell, V, mask, m, hx, gates, c, dy, dlast, dx, dfirst):
     (n, T), w, k, u = mask.shape, V.shape[0], V.shape[1], dy.shape[2]
-    panels = pack(_flat(V), (1, k), k, w if dx.size else u, PANELS_PER_TASK)
+    panels = pack(_flat(V), (1, k), k, w if dx.size else u, PANELS_PER_TASK, 0)
     inputs = panels, _flat(mask), _flat(m), _flat(hx), _flat(gates), _flat(c), _flat(dy), _flat(dlast)
     parallel_for(_backward_task, (cell, *inputs, _flat(dx), _flat(dfirst), T, n, w - u, u, k), _num_stripes(n))
 
